@@ -1,0 +1,143 @@
+package migration
+
+import "time"
+
+// Result is how a pass ended.
+type Result struct {
+	Kind  PassKind
+	Tally Tally
+	// Progress is whether at least one window was committed.
+	Progress bool
+	// Yielded is set where the time slice ended or the process drains, with work left.
+	Yielded bool
+	// Fault is what ended it early, nil where nothing did.
+	Fault *Fault
+}
+
+// Schedule is what Advance has to know of the user's batch.
+type Schedule struct {
+	Interval time.Duration // between resyncs
+}
+
+// Backoff of the class retry.
+const (
+	minBackoff  = 30 * time.Second
+	maxBackoff  = time.Hour
+	giveUpAfter = 24 * time.Hour
+	// defaultWait is how long a throttled user rests where the server named no time.
+	defaultWait = 5 * time.Minute
+	// maxTakeovers passes that died in a row without progress end the user, so that
+	// one poisonous message cannot bring down a fleet for ever.
+	maxTakeovers = 3
+)
+
+// Advance returns the user's next state after a pass. It is pure: what an operator
+// asked meanwhile is in s.
+func Advance(userID int64, s UserState, r Result, sch Schedule, now time.Time) UserState {
+	n := s
+	n.Yielded = false
+	n.Takeovers = 0
+	n.NextRunAt = time.Time{}
+	n.Code, n.Reason = "", ""
+	if r.Progress || r.Fault == nil {
+		n.Attempts, n.FailingSince = 0, time.Time{}
+	}
+	switch {
+	case s.Removing:
+		n.Status = UserRemoving
+	case s.Stopping:
+		n.Status, n.Stopping = UserStopped, false
+	case r.Fault != nil:
+		afterFault(userID, &n, r.Fault, sch, now)
+	case r.Yielded:
+		n.Status, n.Yielded, n.NextRunAt = UserQueued, true, now
+	case r.Kind == Verify:
+		n.Status, n.VerifyDue = UserSynced, false
+		n.NextRunAt = NextSync(userID, sch.Interval, now)
+	default:
+		if n.FirstSyncedAt.IsZero() {
+			n.FirstSyncedAt = now
+		}
+		n.LastSyncedAt = now
+		if r.Kind == LastSync {
+			n.Status = UserCompleted
+			if r.Tally.Skipped+r.Tally.Failed > 0 {
+				n.Status = UserCompletedWithWarnings
+			}
+			return n
+		}
+		n.Status = UserSynced
+		n.NextRunAt = NextSync(userID, sch.Interval, now)
+		if s.Completing { // asked in the middle of this pass
+			n.Status, n.NextRunAt = UserCompleting, now
+		}
+	}
+	return n
+}
+
+func afterFault(userID int64, n *UserState, f *Fault, sch Schedule, now time.Time) {
+	n.Code, n.Reason = f.Code, f.Reason
+	if f.Scope == ScopeEndpoint && f.Class() != Wait {
+		// The endpoint is parked, not the user: it is due as before, and no attempt counts.
+		n.Status, n.NextRunAt = UserWaiting, now
+		return
+	}
+	switch f.Class() {
+	case Retry:
+		n.Attempts++
+		if n.FailingSince.IsZero() {
+			n.FailingSince = now
+		}
+		if now.Sub(n.FailingSince) >= giveUpAfter {
+			n.Status, n.NextRunAt = UserFailed, NextSync(userID, sch.Interval, now)
+			return
+		}
+		n.Status, n.NextRunAt = UserWaiting, now.Add(max(Backoff(n.Attempts), f.RetryAfter))
+	case Wait:
+		wait := f.RetryAfter
+		if wait <= 0 {
+			wait = defaultWait
+		}
+		n.Status, n.NextRunAt = UserWaiting, now.Add(wait)
+	default:
+		n.Status = UserFailed
+		if f.Code == AuthFailed {
+			n.Status = UserNeedsCredentials
+		}
+	}
+}
+
+// Backoff is the time to wait after the nth fault in a row: 30 s, doubling up to an
+// hour.
+func Backoff(n int) time.Duration {
+	d := minBackoff
+	for ; n > 1 && d < maxBackoff; n-- {
+		d *= 2
+	}
+	return min(d, maxBackoff)
+}
+
+// TakeOver returns the user's state after its pass died without a word: it is due
+// again at once and no attempt counts, unless too many have died so in a row.
+// progress is whether the dead pass had committed a window.
+func TakeOver(userID int64, s UserState, progress bool, sch Schedule, now time.Time) UserState {
+	n := s
+	n.Takeovers++
+	if progress {
+		n.Takeovers = 0
+	}
+	switch {
+	case s.Removing:
+		n.Status, n.NextRunAt = UserRemoving, time.Time{}
+	case s.Stopping:
+		n.Status, n.Stopping, n.NextRunAt = UserStopped, false, time.Time{}
+	case n.Takeovers >= maxTakeovers:
+		n.Status, n.Code = UserFailed, Internal
+		n.Reason = "three workers in a row died on this mailbox without getting on"
+		n.NextRunAt = NextSync(userID, sch.Interval, now)
+		n.Takeovers = 0
+	default:
+		n.Status, n.Yielded, n.NextRunAt = UserQueued, true, now
+	}
+	return n
+}

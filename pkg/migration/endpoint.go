@@ -1,0 +1,83 @@
+package migration
+
+import "time"
+
+// Security is how a connection is protected.
+type Security string
+
+// The kinds of security.
+const (
+	TLS      Security = "tls"      // from the first byte (port 993)
+	StartTLS Security = "starttls" // upgraded before login, or refused
+	Plain    Security = "none"     // by the operator's explicit word only
+)
+
+// Endpoint is one mail system of one organisation: where its mailboxes are and how
+// to log in to them.
+type Endpoint struct {
+	ID    int64
+	OrgID int64
+	Name  string
+	EndpointSpec
+	// AdminSecret is the administrator's password, sealed; nil without.
+	AdminSecret []byte
+	Park        Park
+	CreatedAt   time.Time
+}
+
+// EndpointSpec is what an operator sets.
+type EndpointSpec struct {
+	Preset   string
+	Host     string
+	Port     int
+	Security Security
+	Auth     string // "password" or "xoauth2"
+	// LoginTemplate makes an administrator's login name for a user, such as
+	// "{user}*{admin}" ({user}, {domain}, {admin}); "sasl-plain" logs in as the
+	// administrator with the user as authorization identity (RFC 4616); "" logs in
+	// as the user.
+	LoginTemplate string
+	AdminUser     string
+	// TestMailbox is whom the administrator opens when the endpoint is tested.
+	TestMailbox string
+
+	// MaxConcurrentMigrations bounds all passes at the endpoint over the whole fleet,
+	// MaxConcurrentIncrementalSyncs the resyncs among them.
+	MaxConcurrentMigrations       int
+	MaxConcurrentIncrementalSyncs int
+}
+
+// The defaults of an EndpointSpec.
+const (
+	DefaultMaxMigrations       = 20
+	DefaultMaxIncrementalSyncs = 10
+)
+
+// Park is an endpoint at rest after a fault that is its own, not its users': no
+// pass is admitted until Until, then one goes first as a probe.
+type Park struct {
+	Until    time.Time // zero: not parked
+	Interval time.Duration
+	Code     Code
+	Reason   string
+	// Held is set after a rejected administrator login: nothing is tried again until
+	// an operator changes the endpoint.
+	Held bool
+}
+
+// Bounds of the time between probes of a parked endpoint.
+const (
+	minParkInterval = 10 * time.Second
+	maxParkInterval = 5 * time.Minute
+)
+
+// ParkAfter returns the endpoint's park after a fault of scope endpoint.
+func ParkAfter(p Park, f *Fault, now time.Time) Park {
+	next := Park{Interval: min(max(2*p.Interval, minParkInterval), maxParkInterval), Code: f.Code, Reason: f.Reason}
+	next.Until = now.Add(next.Interval)
+	if f.RetryAfter > next.Interval {
+		next.Until = now.Add(f.RetryAfter)
+	}
+	next.Held = f.Code == AuthFailed || f.Code == CertificateInvalid
+	return next
+}

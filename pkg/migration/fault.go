@@ -1,0 +1,207 @@
+package migration
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Code names what went wrong, for people and programs; the catalogue below says
+// what is to be done. Codes are part of the API.
+type Code string
+
+// The failure catalogue.
+const (
+	AuthFailed            Code = "AuthFailed"
+	AuthorizationMissing  Code = "AuthorizationMissing"
+	ConnectionFailed      Code = "ConnectionFailed"
+	TLSFailed             Code = "TLSFailed"
+	CertificateInvalid    Code = "CertificateInvalid"
+	Throttled             Code = "Throttled"
+	BudgetExhausted       Code = "BudgetExhausted"
+	QuotaExceeded         Code = "QuotaExceeded"
+	TargetNotFound        Code = "TargetNotFound"
+	TargetNotPrepared     Code = "TargetNotPrepared"
+	DuplicateInOtherBatch Code = "DuplicateInOtherBatch"
+	AlreadyBeingMoved     Code = "AlreadyBeingMoved"
+	NotInScope            Code = "NotInScope"
+	SourceChanged         Code = "SourceChanged"
+	FolderNameCollision   Code = "FolderNameCollision"
+	MessageTooLarge       Code = "MessageTooLarge"
+	MessageRejected       Code = "MessageRejected"
+	MessageUnreadable     Code = "MessageUnreadable"
+	TooManyBadItems       Code = "TooManyBadItems"
+	NotReadyToRemove      Code = "NotReadyToRemove"
+	CsvEncoding           Code = "CsvEncoding"
+	CsvInvalid            Code = "CsvInvalid"
+	NeedsDecision         Code = "NeedsDecision"
+	Internal              Code = "Internal"
+
+	// The API's own.
+	NotFound        Code = "NotFound"
+	Unauthorized    Code = "Unauthorized"
+	Forbidden       Code = "Forbidden"
+	Conflict        Code = "Conflict"
+	InvalidArgument Code = "InvalidArgument"
+)
+
+// Class is what happens next, and who has to do it.
+type Class string
+
+// The remedy classes.
+const (
+	Retry        Class = "retry"          // by itself, with backoff
+	FixAndResume Class = "fix-and-resume" // the operator mends it, then starts again
+	Wait         Class = "wait"           // by itself, when the time has come
+	Resubmit     Class = "resubmit"       // the request has to be made anew
+	Decide       Class = "decide"         // listed; the operator decides what to do
+)
+
+// Scope is how much a fault stops.
+type Scope string
+
+// The scopes, from narrow to wide.
+const (
+	ScopeMessage  Scope = "message"
+	ScopeFolder   Scope = "folder"
+	ScopeUser     Scope = "user"
+	ScopeEndpoint Scope = "endpoint" // the connection at least; of a service: all its users
+)
+
+// Side is the mailbox at which a fault arose.
+type Side string
+
+// The sides.
+const (
+	Source Side = "source"
+	Target Side = "target"
+)
+
+type remedy struct {
+	class  Class
+	advice string
+}
+
+var catalogue = map[Code]remedy{
+	AuthFailed:            {FixAndResume, "Give the right user name and password (mailhaul user set-credentials); the user goes on by itself."},
+	AuthorizationMissing:  {FixAndResume, "The login is right but may not open this mailbox: give the account the permission, then retry the user."},
+	ConnectionFailed:      {Retry, "It is tried again by itself. If it stays: check host, port, firewall and whether the server is up (mailhaul endpoint test)."},
+	TLSFailed:             {Retry, "It is tried again by itself. If it stays: check the port and the security setting (tls, starttls) of the endpoint."},
+	CertificateInvalid:    {FixAndResume, "Let the server present a valid certificate for its name, or set the endpoint's host to the name in the certificate."},
+	Throttled:             {Wait, "The server asked for time; it goes on by itself. Fewer concurrent migrations at this endpoint make it rarer."},
+	BudgetExhausted:       {Wait, "The endpoint's daily budget is used up; it goes on by itself when the day is over."},
+	QuotaExceeded:         {FixAndResume, "The target mailbox is full: raise its quota or make room, then retry the user."},
+	TargetNotFound:        {FixAndResume, "Create the target mailbox, then retry the user."},
+	TargetNotPrepared:     {FixAndResume, "Prepare the target mailbox as the guide says, then retry the user."},
+	DuplicateInOtherBatch: {Resubmit, "Remove the user from the other batch or from this file, then submit again."},
+	AlreadyBeingMoved:     {Wait, "Another migration holds this mailbox; it goes on by itself when that one has ended."},
+	NotInScope:            {FixAndResume, "Ask the source's administrator to add the mailbox to the scope list, then retry the user."},
+	SourceChanged:         {Retry, "The folder changed under the copy; the next pass looks at it anew."},
+	FolderNameCollision:   {Decide, "Two folders would become one: change the mapping rules or rename one of them."},
+	MessageTooLarge:       {Decide, "The message is larger than the target takes: raise the target's limit and retry the user, or leave it behind."},
+	MessageRejected:       {Decide, "The target refuses this message: see the reason; save it by hand if it is needed."},
+	MessageUnreadable:     {Decide, "The source does not deliver this message: repair it at the source and retry the user, or leave it behind."},
+	TooManyBadItems:       {Decide, "More messages were skipped than the batch allows: look at the list, then raise the limit or mend the cause."},
+	NotReadyToRemove:      {Decide, "A gate is not met: see which, or remove the batch with --force."},
+	CsvEncoding:           {Resubmit, "Save the file as UTF-8 and submit it again."},
+	CsvInvalid:            {Resubmit, "Mend the lines that are listed and submit the file again."},
+	NeedsDecision:         {Decide, "This cannot be undone: repeat the command with the confirmation that it asks for."},
+	Internal:              {Retry, "This is a fault of Mailhaul: it is tried again by itself; please report it with the trace id."},
+	NotFound:              {Resubmit, "Check the name."},
+	Unauthorized:          {Resubmit, "Give a valid token (--token or MAILHAUL_TOKEN)."},
+	Forbidden:             {Resubmit, "Use a token with the role that this needs."},
+	Conflict:              {Resubmit, "Look at the present state, then repeat what is still wanted."},
+	InvalidArgument:       {Resubmit, "Correct the request."},
+}
+
+// Codes returns whether c is in the catalogue.
+func (c Code) Known() bool { _, ok := catalogue[c]; return ok }
+
+// Class returns the code's remedy class.
+func (c Code) Class() Class { return catalogue[c].class }
+
+// Remedy says in a sentence or two what the operator does about c.
+func (c Code) Remedy() string { return catalogue[c].advice }
+
+// Fault is an error with a meaning: the one kind of error that decisions are taken
+// on. Everything else counts as Internal.
+type Fault struct {
+	Code  Code
+	Scope Scope
+	Side  Side // "" where it is neither's
+	// RetryAfter is how long the server asked to be left alone; 0: it did not say.
+	RetryAfter time.Duration
+	// Reason is what was attempted and the server's own words, cleaned by Clean.
+	Reason string
+	Err    error // the cause, or nil
+}
+
+// NewFault returns a Fault; the reason is cleaned.
+func NewFault(code Code, scope Scope, side Side, reason string, cause error) *Fault {
+	return &Fault{Code: code, Scope: scope, Side: side, Reason: Clean(reason), Err: cause}
+}
+
+func (f *Fault) Error() string {
+	s := string(f.Code)
+	if f.Side != "" {
+		s += " (" + string(f.Side) + ")"
+	}
+	if f.Reason != "" {
+		s += ": " + f.Reason
+	}
+	if f.Err != nil && !strings.Contains(f.Reason, f.Err.Error()) {
+		s += ": " + Clean(f.Err.Error())
+	}
+	return s
+}
+
+func (f *Fault) Unwrap() error { return f.Err }
+
+// Class is the remedy class of the fault's code.
+func (f *Fault) Class() Class { return f.Code.Class() }
+
+// AsFault returns the Fault in err's chain, or an Internal one of scope user around
+// err; nil for nil.
+func AsFault(err error) *Fault {
+	if err == nil {
+		return nil
+	}
+	var f *Fault
+	if errors.As(err, &f) {
+		return f
+	}
+	return &Fault{Code: Internal, Scope: ScopeUser, Reason: Clean(err.Error()), Err: err}
+}
+
+// Clean makes a stranger's words fit for a log, a report and a terminal: no control
+// or format characters, valid UTF-8, at most 500 bytes.
+func Clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == unicode.ReplacementChar:
+			return '?'
+		case r == '\t' || r == '\n' || r == '\r':
+			return ' '
+		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Co, r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > 500 {
+		s = strings.ToValidUTF8(s[:497], "") + "..."
+	}
+	return s
+}
+
+// ErrLeaseLost is the cause with which a pass's context ends when the lease on its
+// target mailbox is no longer its own, and what the store answers to a stale token.
+var ErrLeaseLost = fmt.Errorf("the lease on the target mailbox was lost")
+
+// ErrDraining is the cause when the process has been asked to end.
+var ErrDraining = fmt.Errorf("the process is draining")
+
+// ErrStopped is the cause when an operator stopped or removed the user.
+var ErrStopped = fmt.Errorf("stopped by an operator")

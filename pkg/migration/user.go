@@ -1,0 +1,180 @@
+package migration
+
+import (
+	"hash/fnv"
+	"strconv"
+	"time"
+)
+
+// UserStatus is what is told of one user.
+type UserStatus string
+
+// The user's statuses.
+const (
+	UserCreated               UserStatus = "Created"
+	UserValidating            UserStatus = "Validating" // preflight runs
+	UserQueued                UserStatus = "Queued"     // due, or admitted and not yet claimed
+	UserSyncing               UserStatus = "Syncing"
+	UserSynced                UserStatus = "Synced"
+	UserIncrementalSyncing    UserStatus = "IncrementalSyncing"
+	UserWaiting               UserStatus = "Waiting" // until ResumesAt
+	UserNeedsCredentials      UserStatus = "NeedsCredentials"
+	UserFailed                UserStatus = "Failed"
+	UserStopped               UserStatus = "Stopped"
+	UserCompleting            UserStatus = "Completing"
+	UserCompleted             UserStatus = "Completed"
+	UserCompletedWithWarnings UserStatus = "CompletedWithWarnings"
+	UserRemoving              UserStatus = "Removing"
+)
+
+// UserStatuses are all of them, in the order of a user's life.
+var UserStatuses = []UserStatus{
+	UserCreated, UserValidating, UserQueued, UserSyncing, UserSynced, UserIncrementalSyncing, UserWaiting,
+	UserNeedsCredentials, UserFailed, UserStopped, UserCompleting, UserCompleted, UserCompletedWithWarnings, UserRemoving,
+}
+
+// User is one mailbox pair of a batch.
+type User struct {
+	ID      int64
+	OrgID   int64
+	BatchID int64
+
+	EmailAddress   string // the target mailbox
+	UserName       string // source login
+	TargetUserName string // target login, "" for EmailAddress
+	UserRoot       string
+	TargetRoot     string
+	SourceSecret   []byte // sealed; nil where the endpoint's administrator logs in
+	TargetSecret   []byte
+
+	UserState
+
+	Totals Totals
+	Last   Tally // of the latest pass, or of the running one so far
+}
+
+// UserState is the part of a user that Advance moves on.
+type UserState struct {
+	Status UserStatus
+	Code   Code // of the last fault, "" without
+	Reason string
+	// NextRunAt is when the user is due; zero: not by itself.
+	NextRunAt time.Time
+	// Yielded users were in the middle and go before those not yet begun.
+	Yielded bool
+	// Attempts counts faults since the last progress, FailingSince dates the first.
+	Attempts     int
+	FailingSince time.Time
+	// Takeovers counts passes that died in a row without a committed window.
+	Takeovers int
+	// Stopping, Completing and Removing are what an operator asked of this user while
+	// a pass may still run.
+	Stopping   bool
+	Completing bool
+	Removing   bool
+	// VerifyDue is set when a verify was asked for and has not run yet.
+	VerifyDue bool
+
+	FirstSyncedAt time.Time // zero: never
+	LastSyncedAt  time.Time
+}
+
+// ResumesAt is the time a Waiting user goes on; zero for others.
+func (s UserState) ResumesAt() time.Time {
+	if s.Status == UserWaiting {
+		return s.NextRunAt
+	}
+	return time.Time{}
+}
+
+// Totals are sums over all passes of a user.
+type Totals struct {
+	Copied, Adopted, Redelivered, Surplus, MovedAtSource, FlagsUpdated int64
+	Bytes                                                              int64
+}
+
+// Add returns t with what a finished pass did.
+func (t Totals) Add(p Tally) Totals {
+	t.Copied += p.Copied
+	t.Adopted += p.Adopted
+	t.Redelivered += p.Redelivered
+	t.Surplus += p.Surplus
+	t.MovedAtSource += p.MovedAtSource
+	t.FlagsUpdated += p.FlagsUpdated
+	t.Bytes += p.Bytes
+	return t
+}
+
+// Messages tells a user's messages over all passes: copied and adopted since the
+// beginning, skipped and failed as the latest pass left them, unchanged what was
+// there before Mailhaul's records of it. Seen is their sum, always.
+//
+// running is the pass under way, whose numbers are not yet in t.
+func (t Totals) Messages(last Tally, running bool) Tally {
+	if running {
+		t = t.Add(last)
+	}
+	m := last
+	m.Copied, m.Adopted = t.Copied, t.Adopted
+	m.Redelivered, m.Surplus, m.MovedAtSource, m.FlagsUpdated = t.Redelivered, t.Surplus, t.MovedAtSource, t.FlagsUpdated
+	m.Bytes = t.Bytes
+	m.Unchanged = max(0, last.Seen-m.Copied-m.Adopted-m.Skipped-m.Failed)
+	m.Seen = m.Unchanged + m.Copied + m.Adopted + m.Skipped + m.Failed
+	return m
+}
+
+// PassKind is why a pass runs; it decides its place in the queue.
+type PassKind string
+
+// The kinds of pass.
+const (
+	FirstSync PassKind = "first"
+	Resync    PassKind = "resync"
+	LastSync  PassKind = "complete"
+	Verify    PassKind = "verify"
+)
+
+// Kind returns what kind of pass the user is due for.
+func (s UserState) Kind() PassKind {
+	switch {
+	case s.VerifyDue && !s.Completing:
+		return Verify
+	case s.Completing:
+		return LastSync
+	case s.FirstSyncedAt.IsZero():
+		return FirstSync
+	default:
+		return Resync
+	}
+}
+
+// RunningStatus is the status while a pass of kind k runs.
+func RunningStatus(k PassKind) UserStatus {
+	switch k {
+	case LastSync:
+		return UserCompleting
+	case Resync, Verify:
+		return UserIncrementalSyncing
+	default:
+		return UserSyncing
+	}
+}
+
+// NextSync returns the first time after now at which the user's turn comes round:
+// each user has a fixed place in the interval, so that a batch's resyncs are spread
+// over all of it. A turn less than a tenth of the interval away is passed over.
+func NextSync(userID int64, interval time.Duration, now time.Time) time.Time {
+	if interval <= 0 {
+		return now
+	}
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(strconv.FormatInt(userID, 10)))
+	place := time.Duration(h.Sum64() % uint64(interval))
+	earliest := now.Add(interval / 10)
+	since := earliest.Sub(time.Unix(0, 0)) - place
+	turns := since / interval
+	if since%interval > 0 {
+		turns++
+	}
+	return time.Unix(0, 0).Add(place + turns*interval).In(now.Location())
+}
