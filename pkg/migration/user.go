@@ -106,10 +106,11 @@ func (t Totals) Add(p Tally) Totals {
 }
 
 // Messages tells a user's messages over all passes: copied and adopted since the
-// beginning, skipped and failed as the latest pass left them, unchanged what was
-// there before Mailhaul's records of it. Seen is their sum, always.
+// beginning, skipped and failed as the latest pass left them, unchanged what
+// Mailhaul did not bring itself. Seen is their sum once a pass has ended; while
+// messages are still to come it is the number surveyed.
 //
-// running is the pass under way, whose numbers are not yet in t.
+// running says that last is the pass under way, whose numbers are not yet in t.
 func (t Totals) Messages(last Tally, running bool) Tally {
 	if running {
 		t = t.Add(last)
@@ -118,8 +119,9 @@ func (t Totals) Messages(last Tally, running bool) Tally {
 	m.Copied, m.Adopted = t.Copied, t.Adopted
 	m.Redelivered, m.Surplus, m.MovedAtSource, m.FlagsUpdated = t.Redelivered, t.Surplus, t.MovedAtSource, t.FlagsUpdated
 	m.Bytes = t.Bytes
-	m.Unchanged = max(0, last.Seen-m.Copied-m.Adopted-m.Skipped-m.Failed)
-	m.Seen = m.Unchanged + m.Copied + m.Adopted + m.Skipped + m.Failed
+	earlier := t.Copied - last.Copied + t.Adopted - last.Adopted
+	m.Unchanged = max(0, last.Unchanged-earlier)
+	m.Seen = max(last.Seen, m.Unchanged+m.Copied+m.Adopted+m.Skipped+m.Failed)
 	return m
 }
 
