@@ -1,0 +1,137 @@
+package config
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Common is what every server process needs.
+type Common struct {
+	DatabaseURL Secret // postgres://… or sqlite:///abs/path.db
+	RedisURL    Secret
+	MasterKey   Secret // one or more keys, separated by commas or line ends
+	// AllowPrivateNetworks is "", "true", or a list of CIDRs.
+	AllowPrivateNetworks string
+	LogLevel             string // debug, info, warn, error
+	LogFormat            string // json, console
+}
+
+// HTTP is how a process is reached.
+type HTTP struct {
+	Listen    string // HOST:PORT
+	TLSCert   string // files; both or none
+	TLSKey    string
+	PlainHTTP bool
+	// MetricsListen serves /metrics and /readyz?verbose without a token; "" for none.
+	MetricsListen string
+}
+
+// API is the control plane's configuration.
+type API struct {
+	Common
+	HTTP
+	// BootstrapToken counts as an owner's while the store has no token.
+	BootstrapToken Secret
+	ResyncInterval time.Duration // the default for new batches
+}
+
+// Worker is the configuration of a process that runs passes.
+type Worker struct {
+	Common
+	HTTP
+	Concurrency int           // passes at once
+	Slice       time.Duration // of one pass
+}
+
+const (
+	defaultAPIListen    = "127.0.0.1:8080"
+	defaultWorkerListen = "127.0.0.1:9090"
+	minBootstrapToken   = 20
+	keyAdvice           = "make a key with \"mailhaul vault keygen\", keep it safe, and give it to every process in MAILHAUL_MASTER_KEY, or in a file named by MAILHAUL_MASTER_KEY_FILE"
+	databaseAdvice      = "give the database, such as sqlite:///var/lib/mailhaul/mailhaul.db (absolute path), the same to every process"
+	openPlainAdvice     = "is reachable from other machines and would speak plain HTTP: set MAILHAUL_TLS_CERT and MAILHAUL_TLS_KEY, or MAILHAUL_PLAIN_HTTP=true where a proxy in front does TLS"
+	redisAdvice         = "give the Redis that carries the work, such as redis://127.0.0.1:6379/0, the same to every process"
+)
+
+func (c *Common) table() table {
+	return table{
+		{name: "DATABASE_URL", secret: true, advice: databaseAdvice, set: secretURL(&c.DatabaseURL, "sqlite://", "postgres://", "postgresql://")},
+		{name: "REDIS_URL", secret: true, advice: redisAdvice, set: secretURL(&c.RedisURL, "redis://", "rediss://", "redis-sentinel://")},
+		{name: "MASTER_KEY", secret: true, advice: keyAdvice, set: secret(&c.MasterKey)},
+		{name: "ALLOW_PRIVATE_NETWORKS", usage: "true or a list of CIDRs: mail servers may have private addresses", set: text(&c.AllowPrivateNetworks)},
+		{name: "LOG_LEVEL", preset: "info", usage: "debug, info, warn or error", set: oneOf(&c.LogLevel, "debug", "info", "warn", "error")},
+		{name: "LOG_FORMAT", preset: "json", usage: "json or console", set: oneOf(&c.LogFormat, "json", "console")},
+	}
+}
+
+func (h *HTTP) table(listen string) table {
+	return table{
+		{name: "LISTEN", preset: listen, usage: "address to listen on", set: listenAddress(&h.Listen)},
+		{name: "TLS_CERT", usage: "file with the certificate chain", set: text(&h.TLSCert)},
+		{name: "TLS_KEY", usage: "file with the certificate's key", set: text(&h.TLSKey)},
+		{name: "PLAIN_HTTP", usage: "speak plain HTTP also to other machines", set: boolean(&h.PlainHTTP)},
+		{name: "METRICS_LISTEN", usage: "further address for /metrics and /readyz, without a token", set: listenAddress(&h.MetricsListen)},
+	}
+}
+
+func (a *API) table() table {
+	return append(append(a.Common.table(), a.HTTP.table(defaultAPIListen)...),
+		setting{name: "BOOTSTRAP_TOKEN", secret: true, set: a.setBootstrapToken},
+		setting{name: "RESYNC_INTERVAL", preset: "24h", usage: "how often a synced mailbox is synced again, where its batch does not say", set: duration(&a.ResyncInterval, time.Second)},
+	)
+}
+
+func (a *API) setBootstrapToken(v string) error {
+	if len(v) < minBootstrapToken {
+		return fmt.Errorf("has %d characters: at least %d, and hard to guess", len(v), minBootstrapToken)
+	}
+	a.BootstrapToken = NewSecret(v)
+	return nil
+}
+
+func (w *Worker) table() table {
+	return append(append(w.Common.table(), w.HTTP.table(defaultWorkerListen)...),
+		setting{name: "CONCURRENCY", preset: "64", usage: "passes at once", set: count(&w.Concurrency, 1, 10_000)},
+		setting{name: "SLICE", preset: "5m", usage: "time after which a pass lets others go first", set: duration(&w.Slice, time.Second)},
+	)
+}
+
+// check returns what is wrong with h as a whole.
+func (h *HTTP) check() (problems []string) {
+	if (h.TLSCert == "") != (h.TLSKey == "") {
+		problems = append(problems, "MAILHAUL_TLS_CERT and MAILHAUL_TLS_KEY belong together: only one is set")
+	}
+	if h.Listen != "" && !Loopback(h.Listen) && h.TLSCert == "" && !h.PlainHTTP {
+		problems = append(problems, fmt.Sprintf("MAILHAUL_LISTEN: %s %s", h.Listen, openPlainAdvice))
+	}
+	return problems
+}
+
+// APIFlags defines the API's flags.
+func APIFlags(flags *pflag.FlagSet) { new(API).table().addFlags(flags) }
+
+// LoadAPI reads the API's configuration; the error is an *Error.
+func LoadAPI(flags *pflag.FlagSet, from Sources) (API, error) {
+	var a API
+	problems := a.table().load(flags, from)
+	return a, problemsError(append(problems, a.HTTP.check()...))
+}
+
+// WorkerFlags defines the worker's flags.
+func WorkerFlags(flags *pflag.FlagSet) { new(Worker).table().addFlags(flags) }
+
+// LoadWorker reads the worker's configuration; the error is an *Error.
+func LoadWorker(flags *pflag.FlagSet, from Sources) (Worker, error) {
+	var w Worker
+	problems := w.table().load(flags, from)
+	return w, problemsError(append(problems, w.HTTP.check()...))
+}
+
+func problemsError(problems []string) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return &Error{Problems: problems}
+}
