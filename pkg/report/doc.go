@@ -1,0 +1,11 @@
+// Package report renders what is known of a batch as CSV and JSON: the statistics
+// of all users, the users that need attention, and the receipts of a verify.
+//
+// It gets its rows one at a time and writes them as they come: a report of fifty
+// thousand users costs the memory of one. It reads no store and decides nothing.
+//
+// Cells of a CSV never begin with a character that a spreadsheet takes for a
+// formula (=, +, -, @, tab, carriage return): they get an apostrophe in front. The
+// error report has the columns of the import, so that it can be mended and added to
+// the batch again; its passwords are blank, which keeps the sealed ones.
+package report

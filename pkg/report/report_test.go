@@ -1,0 +1,127 @@
+package report_test
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+	"github.com/mailhaul/mailhaul/pkg/report"
+)
+
+var at = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+
+func seq[R any](rows ...R) iter.Seq2[R, error] {
+	return func(yield func(R, error) bool) {
+		for _, r := range rows {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func render[R report.Row](t *testing.T, f report.Format, k report.Kind, rows iter.Seq2[R, error]) string {
+	t.Helper()
+	var out strings.Builder
+	if err := report.Write(&out, f, report.Head{Report: k, Batch: "b", GeneratedAt: at}, rows); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestFormulasAreTextInACSV(t *testing.T) {
+	for _, evil := range []string{`=HYPERLINK("http://x")`, "+1", "-1", "@SUM(A1)", "\tx", "\rx"} {
+		u := migration.User{EmailAddress: evil, UserName: evil, UserRoot: evil, TargetUserName: evil}
+		u.Status, u.Code, u.Reason = migration.UserFailed, migration.AuthFailed, evil
+		row, _ := report.ErrorOf(u)
+		for _, text := range []string{
+			render(t, report.CSV, report.Statistics, seq(report.StatisticsOf(u, migration.Tally{}))),
+			render(t, report.CSV, report.Errors, seq(row)),
+		} {
+			lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+			if err != nil {
+				t.Fatalf("%q: %v", text, err)
+			}
+			for _, cell := range lines[1] {
+				if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r") {
+					t.Errorf("cell %q of %q begins a formula", cell, evil)
+				}
+			}
+		}
+	}
+}
+
+func TestErrorReportHasTheImportsColumns(t *testing.T) {
+	u := migration.User{EmailAddress: "a@example.com", UserName: "a", SourceSecret: []byte("sealed")}
+	u.Status, u.Code, u.Reason = migration.UserNeedsCredentials, migration.AuthFailed, "no"
+	row, belongs := report.ErrorOf(u)
+	if !belongs {
+		t.Fatal("a user with a code is not in the error report")
+	}
+	got := render(t, report.CSV, report.Errors, seq(row))
+	want := "EmailAddress,UserName,Password,UserRoot,TargetUserName,TargetPassword,TargetRoot,Code,Reason,Remedy\n" +
+		"a@example.com,a,,,,,,AuthFailed,no," + migration.AuthFailed.Remedy() + "\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if _, belongs := report.ErrorOf(migration.User{EmailAddress: "b@example.com"}); belongs {
+		t.Error("a user without a code is in the error report")
+	}
+}
+
+func TestJSONIsOneObject(t *testing.T) {
+	var got struct {
+		Report, Batch string
+		Items         []map[string]any
+	}
+	for n := range 3 {
+		rows := make([]report.ReceiptRow, n)
+		text := render(t, report.JSON, report.Receipts, seq(rows...))
+		if err := json.Unmarshal([]byte(text), &got); err != nil {
+			t.Fatalf("%d rows: %v in %s", n, err, text)
+		}
+		if got.Report != "receipts" || got.Batch != "b" || len(got.Items) != n {
+			t.Errorf("%d rows: got %+v", n, got)
+		}
+	}
+}
+
+func TestAFailingSequenceFailsTheReport(t *testing.T) {
+	broken := errors.New("store gone")
+	err := report.Write(new(strings.Builder), report.CSV, report.Head{Report: report.Errors}, func(yield func(report.ErrorRow, error) bool) {
+		yield(report.ErrorRow{}, broken)
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v, want %v", err, broken)
+	}
+}
+
+func TestKeptReportsAreReadAgain(t *testing.T) {
+	receipt := migration.UserReceipt{EmailAddress: "a@example.com", Receipt: migration.Receipt{At: at, Messages: 3, Digest: "00"}}
+	body, err := report.Kept{Batch: "b", GeneratedAt: at, Receipts: []report.ReceiptRow{report.ReceiptOf(receipt)}}.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := report.Unpack(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []report.Format{report.CSV, report.JSON} {
+		var out strings.Builder
+		if err := k.Write(&out, f, report.Receipts); err != nil {
+			t.Fatal(err)
+		}
+		want := render(t, f, report.Receipts, seq(report.ReceiptOf(receipt)))
+		if out.String() != want {
+			t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+		}
+	}
+	if _, err := report.Unpack([]byte("not gzip")); err == nil {
+		t.Error("rubbish was taken for a kept report")
+	}
+}
