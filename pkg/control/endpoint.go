@@ -1,0 +1,134 @@
+package control
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// CreateEndpoint makes an endpoint. Unless skipTest it is tested first, and refused
+// with a *TestError where a stage fails.
+func (c *Control) CreateEndpoint(ctx context.Context, a Actor, org, name string, spec migration.EndpointSpec, password migration.Secret, skipTest bool) (migration.Endpoint, error) {
+	o, err := c.enter(ctx, a, org, migration.Admin)
+	if err != nil {
+		return migration.Endpoint{}, err
+	}
+	if err := checkName("endpoint", name); err != nil {
+		return migration.Endpoint{}, err
+	}
+	if err := completeEndpointSpec(&spec); err != nil {
+		return migration.Endpoint{}, err
+	}
+	switch _, err := c.store.EndpointByName(ctx, o.ID, name); code(err) {
+	case "":
+		return migration.Endpoint{}, fault(migration.Conflict, "there is an endpoint %q already", name)
+	case migration.NotFound:
+	default:
+		return migration.Endpoint{}, fmt.Errorf("find endpoint %q: %w", name, err)
+	}
+	e := migration.Endpoint{OrgID: o.ID, Name: name, EndpointSpec: spec}
+	if err := c.sealAdmin(&e, password); err != nil {
+		return migration.Endpoint{}, err
+	}
+	if !skipTest {
+		if stages := c.test(ctx, e, password, Credentials{}); failed(stages) != nil {
+			return migration.Endpoint{}, &TestError{Stages: stages}
+		}
+	}
+	if err := c.store.CreateEndpoint(ctx, &e); err != nil {
+		return migration.Endpoint{}, fmt.Errorf("create endpoint %q: %w", name, err)
+	}
+	c.audit(ctx, a, migration.Event{OrgID: o.ID, Kind: "endpoint.created", Data: map[string]any{"endpoint": name, "host": spec.Host}})
+	return e, nil
+}
+
+func (c *Control) sealAdmin(e *migration.Endpoint, password migration.Secret) error {
+	if password.Empty() {
+		return nil
+	}
+	if e.AdminUser == "" {
+		return fault(migration.InvalidArgument, "adminPassword needs an adminUser")
+	}
+	if err := checkLogin("adminPassword", password.Reveal()); err != nil {
+		return err
+	}
+	sealed, err := c.vault.Seal(password, SecretOfEndpoint(e.OrgID, e.Name))
+	if err != nil {
+		return fmt.Errorf("seal the administrator's password: %w", err)
+	}
+	e.AdminSecret = sealed
+	return nil
+}
+
+// Endpoints lists an organisation's endpoints by name.
+func (c *Control) Endpoints(ctx context.Context, a Actor, org string) ([]migration.Endpoint, error) {
+	o, err := c.enter(ctx, a, org, migration.Viewer)
+	if err != nil {
+		return nil, err
+	}
+	return c.store.ListEndpoints(ctx, o.ID)
+}
+
+// Endpoint finds one endpoint.
+func (c *Control) Endpoint(ctx context.Context, a Actor, org, name string) (migration.Endpoint, error) {
+	o, err := c.enter(ctx, a, org, migration.Viewer)
+	if err != nil {
+		return migration.Endpoint{}, err
+	}
+	return c.endpoint(ctx, o.ID, name)
+}
+
+func (c *Control) endpoint(ctx context.Context, orgID int64, name string) (migration.Endpoint, error) {
+	e, err := c.store.EndpointByName(ctx, orgID, name)
+	return e, missing(err, "endpoint", name)
+}
+
+// ChangeEndpoint changes an endpoint's settings, also while batches run; a password
+// that is not empty replaces the administrator's. A parked endpoint is tried again
+// at once.
+func (c *Control) ChangeEndpoint(ctx context.Context, a Actor, org, name string, change func(*migration.EndpointSpec), password migration.Secret) (migration.Endpoint, error) {
+	o, err := c.enter(ctx, a, org, migration.Admin)
+	if err != nil {
+		return migration.Endpoint{}, err
+	}
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	e, err := c.endpoint(ctx, o.ID, name)
+	if err != nil {
+		return migration.Endpoint{}, err
+	}
+	change(&e.EndpointSpec)
+	if err := completeEndpointSpec(&e.EndpointSpec); err != nil {
+		return migration.Endpoint{}, err
+	}
+	if e.AdminUser == "" {
+		e.AdminSecret = nil
+	}
+	if err := c.sealAdmin(&e, password); err != nil {
+		return migration.Endpoint{}, err
+	}
+	e.Park = migration.Park{}
+	if err := c.store.UpdateEndpoint(ctx, &e); err != nil {
+		return migration.Endpoint{}, fmt.Errorf("change endpoint %q: %w", name, err)
+	}
+	c.audit(ctx, a, migration.Event{OrgID: o.ID, Kind: "endpoint.updated", Data: map[string]any{"endpoint": name, "host": e.Host}})
+	c.kick()
+	return e, nil
+}
+
+// DeleteEndpoint deletes an endpoint that no batch uses.
+func (c *Control) DeleteEndpoint(ctx context.Context, a Actor, org, name string) error {
+	o, err := c.enter(ctx, a, org, migration.Admin)
+	if err != nil {
+		return err
+	}
+	if err := c.store.DeleteEndpoint(ctx, o.ID, name); err != nil {
+		if code(err) == migration.NotFound {
+			return missing(err, "endpoint", name)
+		}
+		return fmt.Errorf("delete endpoint %q: %w", name, err)
+	}
+	c.audit(ctx, a, migration.Event{OrgID: o.ID, Kind: "endpoint.deleted", Data: map[string]any{"endpoint": name}})
+	return nil
+}

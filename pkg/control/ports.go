@@ -1,0 +1,140 @@
+package control
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// Store is where everything is kept. A thing that is not there is a Fault{NotFound},
+// one that is there already or is in use a Fault{Conflict}.
+type Store interface {
+	Orgs
+	Endpoints
+	Batches
+	Users
+	Reports
+}
+
+// Orgs keeps organisations, tokens and the log of events.
+type Orgs interface {
+	CreateOrg(ctx context.Context, name string) (migration.Org, error)
+	OrgByName(ctx context.Context, name string) (migration.Org, error)
+	ListOrgs(ctx context.Context) ([]migration.Org, error)
+	DeleteOrg(ctx context.Context, id int64) error
+
+	CreateToken(ctx context.Context, t migration.Token) error
+	ListTokens(ctx context.Context, orgID int64) ([]migration.Token, error)
+	RevokeToken(ctx context.Context, orgID int64, id string, now time.Time) error
+	CountTokens(ctx context.Context) (int, error)
+
+	AddEvent(ctx context.Context, e migration.Event) error
+	EventsAfter(ctx context.Context, orgID, batchID, afterID int64, limit int) ([]migration.Event, error)
+	Audit(ctx context.Context, orgID, beforeID int64, limit int) ([]migration.Event, error)
+
+	// RewrapSecrets passes sealed secrets through rewrap, limit at a time in the order
+	// of an ID, and answers the last ID and how many there were; 0 at the end.
+	RewrapSecrets(ctx context.Context, afterID int64, limit int, rewrap func([]byte) ([]byte, error)) (int64, int, error)
+}
+
+// Endpoints keeps endpoints. CreateEndpoint fills in ID and CreatedAt.
+type Endpoints interface {
+	CreateEndpoint(ctx context.Context, e *migration.Endpoint) error
+	UpdateEndpoint(ctx context.Context, e *migration.Endpoint) error
+	EndpointByName(ctx context.Context, orgID int64, name string) (migration.Endpoint, error)
+	EndpointByID(ctx context.Context, id int64) (migration.Endpoint, error)
+	ListEndpoints(ctx context.Context, orgID int64) ([]migration.Endpoint, error)
+	DeleteEndpoint(ctx context.Context, orgID int64, name string) error
+}
+
+// Batches keeps batches and changes their users together.
+type Batches interface {
+	// CreateBatch stores the batch and its users, or nothing: an error of the sequence
+	// undoes all. A mailbox that is in another live batch fails it.
+	CreateBatch(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (int, error)
+	AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error)
+	// LiveMailboxes answers which of the addresses are in another live batch, and its
+	// name: "" where it is another organisation's.
+	LiveMailboxes(ctx context.Context, b *migration.Batch, emails []string) (map[string]string, error)
+	BatchByName(ctx context.Context, orgID int64, name string) (migration.Batch, error)
+	ListBatches(ctx context.Context, orgID int64, after string, limit int) ([]migration.Batch, error)
+	UpdateBatch(ctx context.Context, b *migration.Batch) error
+	Summary(ctx context.Context, batchID int64) (migration.Summary, error)
+
+	StartUsers(ctx context.Context, batchID int64, now time.Time) (int, error)
+	StopUsers(ctx context.Context, batchID int64) (int, error)
+	SyncUsersNow(ctx context.Context, batchID int64, now time.Time) (int, error)
+	CompleteUsers(ctx context.Context, batchID int64, now time.Time) (int, error)
+	VerifyUsers(ctx context.Context, batchID int64, now time.Time) (int, error)
+	RemoveUsers(ctx context.Context, batchID int64) (int, error)
+	// PurgeRemoved deletes what was removed and no pass holds any more.
+	PurgeRemoved(ctx context.Context) (int, error)
+}
+
+// Users keeps users. ChangeUser reads, changes and writes in one transaction.
+type Users interface {
+	UserByEmail(ctx context.Context, batchID int64, email string) (migration.User, error)
+	UserByID(ctx context.Context, id int64) (migration.User, error)
+	ListUsers(ctx context.Context, batchID int64, f migration.UserFilter, after string, limit int) ([]migration.User, error)
+	ChangeUser(ctx context.Context, id int64, change func(*migration.User) error) (migration.User, error)
+	RemoveUser(ctx context.Context, id int64) error
+	ResetUser(ctx context.Context, id int64) error
+	LeaseOfUser(ctx context.Context, userID int64) (migration.Lease, bool, error)
+}
+
+// Reports keeps what is told of messages and of removed batches.
+type Reports interface {
+	ListItems(ctx context.Context, batchID int64, code migration.Code, afterID int64, limit int) ([]migration.UserItem, error)
+	ListReceipts(ctx context.Context, batchID int64, after string, limit int) ([]migration.UserReceipt, error)
+	KeepReport(ctx context.Context, orgID int64, batch string, body []byte, now time.Time) error
+	KeptReport(ctx context.Context, orgID int64, batch string) ([]byte, error)
+}
+
+// Vault seals secrets; aad says whom they belong to.
+type Vault interface {
+	Seal(s migration.Secret, aad string) ([]byte, error)
+	Open(sealed []byte, aad string) (migration.Secret, error)
+	Rewrap(sealed []byte) ([]byte, error)
+}
+
+// Dispatcher decides who runs next. Kick asks it to look now instead of at its next
+// tick; it never blocks.
+type Dispatcher interface{ Kick() }
+
+// Probe is one login to be tried at a mail server; without User the test ends before
+// the login.
+type Probe struct {
+	Host            string
+	Port            int
+	Security        migration.Security
+	User            string
+	AuthorizationID string
+	Password        migration.Secret
+}
+
+// Stage is one step of an endpoint's test.
+type Stage struct {
+	Name   string
+	OK     bool
+	Detail string
+	Fault  *migration.Fault // of the stage that failed
+	Took   time.Duration
+}
+
+// Tester connects to a mail server step by step and tells how far it came: all
+// stages up to the first that failed.
+type Tester interface {
+	Test(ctx context.Context, p Probe) []Stage
+}
+
+// SecretOfEndpoint and SecretOfOrg name whom a sealed secret belongs to: an
+// endpoint's administrator, and the users of an organisation (who may move from one
+// batch to another).
+func SecretOfEndpoint(orgID int64, name string) string {
+	return "endpoint/" + formatID(orgID) + "/" + name
+}
+
+// SecretOfOrg is described at SecretOfEndpoint.
+func SecretOfOrg(orgID int64) string { return "org/" + formatID(orgID) }

@@ -1,0 +1,164 @@
+package control
+
+import (
+	"net/mail"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// Bounds of what an operator may set.
+const (
+	maxList           = 200
+	maxText           = 1024
+	minResyncInterval = time.Second
+	maxResyncInterval = 90 * 24 * time.Hour
+	maxConcurrent     = 100_000
+)
+
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// checkName holds names to what is safe in a path, a file name and a shell.
+func checkName(what, name string) error {
+	if !namePattern.MatchString(name) || strings.Trim(name, ".") == "" {
+		return fault(migration.InvalidArgument,
+			"%s name %q: 1 to 64 letters, digits, -, _ and . are allowed", what, migration.Clean(name))
+	}
+	return nil
+}
+
+// BatchName makes a batch's name from a CSV file's: without extension, other
+// characters become "-". "" where nothing is left.
+func BatchName(file string) string {
+	name := path.Base(strings.ReplaceAll(file, `\`, "/"))
+	name = strings.TrimSuffix(name, path.Ext(name))
+	name = strings.Map(func(r rune) rune {
+		if r < 0x80 && namePattern.MatchString(string(r)) {
+			return r
+		}
+		return '-'
+	}, name)
+	if len(name) > 64 {
+		name = name[:64]
+	}
+	if strings.Trim(name, "-.") == "" {
+		return ""
+	}
+	return name
+}
+
+// folderTokens stand for folders by their role.
+var folderTokens = []string{"#Inbox#", "#Sent#", "#Drafts#", "#Junk#", "#Trash#", "#Archive#"}
+
+func (c *Control) completeBatchSpec(s *migration.BatchSpec) error {
+	if s.Type == "" {
+		s.Type = "imap"
+	}
+	if s.Deletions == "" {
+		s.Deletions = "keep"
+	}
+	if s.ResyncInterval == 0 {
+		s.ResyncInterval = c.interval
+	}
+	switch {
+	case s.Type != "imap":
+		return fault(migration.InvalidArgument, "batch type %q is not known: imap", migration.Clean(s.Type))
+	case s.Deletions != "keep":
+		return fault(migration.InvalidArgument, "deletions %q is not known: keep", migration.Clean(s.Deletions))
+	case s.ResyncInterval < minResyncInterval || s.ResyncInterval > maxResyncInterval:
+		return fault(migration.InvalidArgument, "resyncInterval %s is not between %s and %s", s.ResyncInterval, minResyncInterval, maxResyncInterval)
+	case s.AutoStart && !s.StartAt.IsZero():
+		return fault(migration.InvalidArgument, "autoStart and startAt exclude each other")
+	case len(s.ExcludeFolders) > maxList || len(s.IncludeFolders) > maxList || len(s.Notify) > maxList:
+		return fault(migration.InvalidArgument, "at most %d folders to exclude, to include and addresses to notify", maxList)
+	}
+	for _, f := range slices.Concat(s.ExcludeFolders, s.IncludeFolders) {
+		if err := checkFolderRule(f); err != nil {
+			return err
+		}
+	}
+	for _, address := range s.Notify {
+		if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
+			return fault(migration.InvalidArgument, "notify: %q is no mail address", migration.Clean(address))
+		}
+	}
+	return nil
+}
+
+func checkFolderRule(f string) error {
+	if f == "" || len(f) > maxText || migration.Clean(f) != f {
+		return fault(migration.InvalidArgument, "folder %q is empty, too long, or holds control characters", migration.Clean(f))
+	}
+	if len(f) > 2 && f[0] == '#' && f[len(f)-1] == '#' &&
+		!slices.ContainsFunc(folderTokens, func(t string) bool { return strings.EqualFold(t, f) }) {
+		return fault(migration.InvalidArgument, "folder token %s is none of %s", f, strings.Join(folderTokens, " "))
+	}
+	return nil
+}
+
+// completeEndpointSpec fills in defaults and refuses what cannot work.
+func completeEndpointSpec(s *migration.EndpointSpec) error {
+	s.Host = strings.TrimSuffix(strings.TrimSpace(s.Host), ".")
+	if s.Security == "" {
+		s.Security = migration.TLS
+	}
+	if s.Port == 0 {
+		s.Port = 993
+		if s.Security != migration.TLS {
+			s.Port = 143
+		}
+	}
+	if s.Auth == "" {
+		s.Auth = "password"
+	}
+	if s.MaxConcurrentMigrations == 0 {
+		s.MaxConcurrentMigrations = migration.DefaultMaxMigrations
+	}
+	if s.MaxConcurrentIncrementalSyncs == 0 {
+		s.MaxConcurrentIncrementalSyncs = min(migration.DefaultMaxIncrementalSyncs, s.MaxConcurrentMigrations)
+	}
+	for _, text := range []string{s.Preset, s.LoginTemplate, s.AdminUser, s.TestMailbox} {
+		if len(text) > maxText || migration.Clean(text) != text {
+			return fault(migration.InvalidArgument, "%q is too long or holds control characters", migration.Clean(text))
+		}
+	}
+	return checkEndpointSpec(s)
+}
+
+func checkEndpointSpec(s *migration.EndpointSpec) error {
+	switch {
+	case s.Host == "" || len(s.Host) > 253 || strings.ContainsAny(s.Host, " /\\@\t\r\n\"'<>") || migration.Clean(s.Host) != s.Host:
+		return fault(migration.InvalidArgument, "host %q is no host name or address", migration.Clean(s.Host))
+	case s.Port < 1 || s.Port > 65535:
+		return fault(migration.InvalidArgument, "port %d is not between 1 and 65535", s.Port)
+	case s.Security != migration.TLS && s.Security != migration.StartTLS && s.Security != migration.Plain:
+		return fault(migration.InvalidArgument, "security %q is none of tls, starttls, none", migration.Clean(string(s.Security)))
+	case s.Auth != "password":
+		return fault(migration.InvalidArgument, "auth %q is not supported: password", migration.Clean(s.Auth))
+	case s.AdminUser != "" && s.LoginTemplate == "":
+		return fault(migration.InvalidArgument, "adminUser needs a loginTemplate, such as {user}*{admin} or %s", migration.SASLPlain)
+	case s.LoginTemplate != "" && s.AdminUser == "":
+		return fault(migration.InvalidArgument, "loginTemplate needs an adminUser")
+	case s.LoginTemplate != "" && s.LoginTemplate != migration.SASLPlain && !strings.Contains(s.LoginTemplate, "{user}"):
+		return fault(migration.InvalidArgument, "loginTemplate %q has no {user}: it would open one mailbox for everybody", s.LoginTemplate)
+	case s.MaxConcurrentMigrations < 1 || s.MaxConcurrentMigrations > maxConcurrent:
+		return fault(migration.InvalidArgument, "maxConcurrentMigrations %d is not between 1 and %d", s.MaxConcurrentMigrations, maxConcurrent)
+	case s.MaxConcurrentIncrementalSyncs < 1 || s.MaxConcurrentIncrementalSyncs > s.MaxConcurrentMigrations:
+		return fault(migration.InvalidArgument, "maxConcurrentIncrementalSyncs %d is not between 1 and maxConcurrentMigrations, %d",
+			s.MaxConcurrentIncrementalSyncs, s.MaxConcurrentMigrations)
+	}
+	return nil
+}
+
+// checkLogin refuses names and passwords that no server takes: CR, LF and NUL cannot
+// be sent.
+func checkLogin(what, s string) error {
+	if len(s) > maxText || strings.ContainsAny(s, "\r\n\x00") {
+		return fault(migration.InvalidArgument, "%s is longer than %d bytes or holds a line break", what, maxText)
+	}
+	return nil
+}

@@ -1,0 +1,251 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// User is a user with what follows from its state.
+type User struct {
+	migration.User
+	Messages migration.Tally // over all passes
+}
+
+func look(u migration.User) User {
+	return User{User: u, Messages: u.Totals.Messages(u.Last, running(u.UserState))}
+}
+
+// running reports whether u.Last is a pass under way, whose numbers are not yet in the
+// totals.
+func running(s migration.UserState) bool {
+	return s.Status == migration.UserSyncing || s.Status == migration.UserIncrementalSyncing ||
+		s.Status == migration.UserCompleting && s.NextRunAt.IsZero()
+}
+
+// Users lists a batch's users by address.
+func (c *Control) Users(ctx context.Context, a Actor, org, batch string, f migration.UserFilter, after string, limit int) ([]User, error) {
+	b, err := c.enterBatch(ctx, a, org, batch, migration.Viewer)
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.store.ListUsers(ctx, b.ID, f, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list the users of %q: %w", batch, err)
+	}
+	out := make([]User, len(list))
+	for i, u := range list {
+		out[i] = look(u)
+	}
+	return out, nil
+}
+
+// User finds one user.
+func (c *Control) User(ctx context.Context, a Actor, org, batch, email string) (User, error) {
+	_, u, err := c.enterUser(ctx, a, org, batch, email, migration.Viewer)
+	return look(u), err
+}
+
+func (c *Control) enterUser(ctx context.Context, a Actor, org, batch, email string, need migration.Role) (migration.Batch, migration.User, error) {
+	b, err := c.enterBatch(ctx, a, org, batch, need)
+	if err != nil {
+		return b, migration.User{}, err
+	}
+	u, err := c.store.UserByEmail(ctx, b.ID, email)
+	return b, u, missing(err, "user", email)
+}
+
+// changeUser runs one change of one user with all that goes with it.
+func (c *Control) changeUser(ctx context.Context, a Actor, org, batch, email, kind string, change func(migration.Batch, *migration.User, time.Time) error) (User, error) {
+	b, u, err := c.enterUser(ctx, a, org, batch, email, migration.Operator)
+	if err != nil {
+		return User{}, err
+	}
+	if b.Removing || u.Removing {
+		return User{}, fault(migration.Conflict, "%s is being removed", email)
+	}
+	u, err = c.store.ChangeUser(ctx, u.ID, func(u *migration.User) error { return change(b, u, c.now()) })
+	if err != nil {
+		return User{}, fmt.Errorf("%s %s: %w", kind, email, err)
+	}
+	c.audit(ctx, a, userEvent(b, u, kind))
+	c.kick()
+	return look(u), nil
+}
+
+func userEvent(b migration.Batch, u migration.User, kind string) migration.Event {
+	return migration.Event{OrgID: b.OrgID, BatchID: b.ID, UserID: u.ID, Kind: kind,
+		Data: map[string]any{"batch": b.Name, "emailAddress": u.EmailAddress}}
+}
+
+// RetryUser tries a user again now, whatever it failed of.
+func (c *Control) RetryUser(ctx context.Context, a Actor, org, batch, email string) (User, error) {
+	return c.changeUser(ctx, a, org, batch, email, "user.retried", func(b migration.Batch, u *migration.User, now time.Time) error {
+		if err := runs(&b); err != nil {
+			return err
+		}
+		return retry(u, now)
+	})
+}
+
+func retry(u *migration.User, now time.Time) error {
+	switch u.Status {
+	case migration.UserCompleted, migration.UserCompletedWithWarnings:
+		return fault(migration.Conflict, "%s is completed", u.EmailAddress)
+	case migration.UserSyncing, migration.UserIncrementalSyncing, migration.UserValidating:
+		u.Stopping = false // it runs: it goes on
+		return nil
+	}
+	due(u, now)
+	return nil
+}
+
+// due makes a user due now with a clean record of faults.
+func due(u *migration.User, now time.Time) {
+	if u.Status != migration.UserQueued || !u.NextRunAt.IsZero() { // else it is admitted already
+		u.NextRunAt = now
+	}
+	u.Status = migration.UserQueued
+	if u.Completing {
+		u.Status = migration.UserCompleting
+	}
+	u.Code, u.Reason = "", ""
+	u.Attempts, u.FailingSince, u.Takeovers = 0, time.Time{}, 0
+	u.Stopping = false
+}
+
+// StopUser stops one user; a pass under way ends at its next window.
+func (c *Control) StopUser(ctx context.Context, a Actor, org, batch, email string) (User, error) {
+	_, u, err := c.enterUser(ctx, a, org, batch, email, migration.Operator)
+	if err != nil {
+		return User{}, err
+	}
+	held := false
+	stop := func(_ migration.Batch, u *migration.User, _ time.Time) error {
+		switch {
+		case u.Status == migration.UserCompleted || u.Status == migration.UserCompletedWithWarnings:
+			return fault(migration.Conflict, "%s is completed", u.EmailAddress)
+		case held || running(u.UserState):
+			u.Stopping = true
+		default:
+			u.Status, u.NextRunAt, u.Stopping = migration.UserStopped, time.Time{}, false
+		}
+		return nil
+	}
+	if _, held, err = c.store.LeaseOfUser(ctx, u.ID); err != nil {
+		return User{}, fmt.Errorf("look for a pass of %s: %w", email, err)
+	}
+	out, err := c.changeUser(ctx, a, org, batch, email, "user.stopped", stop)
+	if err != nil || held {
+		return out, err
+	}
+	// A pass may have been admitted between the look and the change.
+	if _, held, err = c.store.LeaseOfUser(ctx, u.ID); err != nil || !held {
+		return out, err
+	}
+	u, err = c.store.ChangeUser(ctx, u.ID, func(u *migration.User) error { u.Stopping = true; return nil })
+	return look(u), err
+}
+
+// CompleteUser asks for a last sync of one user, then no more.
+func (c *Control) CompleteUser(ctx context.Context, a Actor, org, batch, email string) (User, error) {
+	return c.changeUser(ctx, a, org, batch, email, "user.completing", func(b migration.Batch, u *migration.User, now time.Time) error {
+		if err := runs(&b); err != nil {
+			return err
+		}
+		switch u.Status {
+		case migration.UserCompleted, migration.UserCompletedWithWarnings:
+			return nil
+		case migration.UserFailed, migration.UserNeedsCredentials, migration.UserStopped:
+			return fault(migration.Conflict, "%s is %s: mend and retry it first", u.EmailAddress, u.Status)
+		}
+		u.Completing = true
+		if !running(u.UserState) {
+			due(u, now)
+		}
+		return nil
+	})
+}
+
+// ResetUser forgets what is known of a user's messages: the next pass recognises what
+// is at the target already.
+func (c *Control) ResetUser(ctx context.Context, a Actor, org, batch, email string) (User, error) {
+	b, u, err := c.enterUser(ctx, a, org, batch, email, migration.Operator)
+	if err != nil {
+		return User{}, err
+	}
+	if err := c.store.ResetUser(ctx, u.ID); err != nil {
+		return User{}, fmt.Errorf("reset %s: %w", email, err)
+	}
+	c.audit(ctx, a, userEvent(b, u, "user.reset"))
+	if u, err = c.store.UserByID(ctx, u.ID); err != nil {
+		return User{}, fmt.Errorf("find user %s: %w", email, err)
+	}
+	return look(u), nil
+}
+
+// RemoveUser takes a user out of its batch. gone is whether nothing of it is left;
+// otherwise its pass is still ending.
+func (c *Control) RemoveUser(ctx context.Context, a Actor, org, batch, email string) (gone bool, err error) {
+	b, u, err := c.enterUser(ctx, a, org, batch, email, migration.Operator)
+	if err != nil {
+		return false, err
+	}
+	c.audit(ctx, a, userEvent(b, u, "user.removed"))
+	if err := c.store.RemoveUser(ctx, u.ID); err != nil {
+		return false, fmt.Errorf("remove %s: %w", email, err)
+	}
+	if _, err := c.store.PurgeRemoved(ctx); err != nil {
+		return false, fmt.Errorf("purge what was removed: %w", err)
+	}
+	c.kick()
+	_, err = c.store.UserByID(ctx, u.ID)
+	if code(err) == migration.NotFound {
+		return true, nil
+	}
+	return false, err
+}
+
+// UserCredentials replace what a user logs in with; empty fields leave it as it is.
+type UserCredentials struct {
+	UserName, TargetUserName string
+	Password, TargetPassword migration.Secret
+}
+
+// SetCredentials gives a user new credentials; one that paused for want of them goes
+// on by itself.
+func (c *Control) SetCredentials(ctx context.Context, a Actor, org, batch, email string, with UserCredentials) (User, error) {
+	if with == (UserCredentials{}) {
+		return User{}, fault(migration.InvalidArgument, "no credentials are given")
+	}
+	for what, s := range map[string]string{
+		"userName": with.UserName, "targetUserName": with.TargetUserName,
+		"password": with.Password.Reveal(), "targetPassword": with.TargetPassword.Reveal(),
+	} {
+		if err := checkLogin(what, s); err != nil {
+			return User{}, err
+		}
+	}
+	return c.changeUser(ctx, a, org, batch, email, "user.credentialsSet", func(b migration.Batch, u *migration.User, now time.Time) error {
+		if err := c.sealUser(u, with.Password, with.TargetPassword); err != nil {
+			return err
+		}
+		if with.UserName != "" {
+			u.UserName = with.UserName
+		}
+		if with.TargetUserName != "" {
+			u.TargetUserName = with.TargetUserName
+		}
+		if u.Status != migration.UserNeedsCredentials && u.Code != migration.AuthFailed {
+			return nil
+		}
+		if runs(&b) != nil { // it goes on when its batch does
+			u.UserState.Code, u.Reason = "", ""
+			u.Status = newcomer(&b, now).Status
+			return nil
+		}
+		return retry(u, now)
+	})
+}
