@@ -1,0 +1,20 @@
+// Package csvimport reads a batch's CSV file: a stream of bytes in, users or every
+// problem with line, column and reason out.
+//
+// It never stores anything and never keeps the file: memory is bounded by the set of
+// addresses seen and the list of problems. It never quotes a cell in a problem,
+// because a cell in the wrong column may be a password.
+//
+// One pass over the file:
+//
+//  1. Count the bytes; past the limit reading ends.
+//  2. Turn them into UTF-8: a byte order mark decides, else the encoding that the
+//     operator named, else they must be UTF-8 already. The first byte that does not
+//     fit ends the file, with a guess at what it is.
+//  3. Split into records (RFC 4180). A record that cannot be split is a problem, and
+//     the next line is read.
+//  4. The first record is the header: known names, each once, the required ones all
+//     there; a near miss is answered with the name that was meant.
+//  5. Every further record is checked cell by cell. Rows are handed on until the
+//     first problem; after it the rest is only checked.
+package csvimport

@@ -1,0 +1,195 @@
+package csvimport
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// column is what the import knows of one.
+type column struct {
+	name     string
+	required bool
+	secret   bool // cells are taken as they are
+	put      func(*Row, string)
+	// aliases are what people call it, in plain form (lower case, letters alone).
+	aliases []string
+}
+
+// imapColumns are those of an IMAP batch.
+var imapColumns = []column{
+	{"EmailAddress", true, false, func(r *Row, s string) { r.EmailAddress = s }, []string{"email", "mail", "address", "mailaddress", "primarysmtpaddress", "smtpaddress"}},
+	{"UserName", true, false, func(r *Row, s string) { r.UserName = s }, []string{"user", "login", "loginname", "userid", "account"}},
+	{"Password", true, true, func(r *Row, s string) { r.Password, r.HasPassword = migration.NewSecret(s), s != "" }, []string{"pass", "pwd", "passwd", "secret"}},
+	{"UserRoot", false, false, func(r *Row, s string) { r.UserRoot = s }, nil},
+	{"TargetUserName", false, false, func(r *Row, s string) { r.TargetUserName = s }, []string{"targetuser", "targetlogin"}},
+	{"TargetPassword", false, true, func(r *Row, s string) { r.TargetPassword, r.HasTargetPassword = migration.NewSecret(s), s != "" }, []string{"targetpass", "targetpwd"}},
+	{"TargetRoot", false, false, func(r *Row, s string) { r.TargetRoot = s }, nil},
+}
+
+// ignored are the columns that an error report adds to its rows; it can be handed
+// back as it is.
+var ignored = map[string]bool{"Code": true, "Reason": true, "Remedy": true}
+
+const headerHint = "the first line must name the columns: EmailAddress,UserName,Password"
+
+// header is the file's first record.
+type header struct {
+	width    int
+	at       []*column // by position; nil for one that is not read
+	complete bool      // the required columns are all there
+}
+
+// read takes the header. It returns false where reading on would only make noise.
+func (h *header) read(line int, record []string, allowUnknown bool, problems *Problems) (goOn bool) {
+	h.width = len(record)
+	if reason := notHeader(record); reason != "" {
+		problems.add(line, "", reason)
+		return false
+	}
+	h.at = make([]*column, len(record))
+	place := map[string]int{}
+	for i, name := range record {
+		if first, twice := place[name]; twice && name != "" {
+			problems.add(line, name, fmt.Sprintf("the column is there twice (columns %d and %d)", first, i+1))
+			continue
+		}
+		place[name] = i + 1
+		h.at[i] = find(name)
+	}
+	missing := map[string]bool{}
+	for _, c := range imapColumns {
+		missing[c.name] = place[c.name] == 0
+	}
+	for i, name := range record {
+		if h.at[i] == nil && !ignored[name] && place[name] == i+1 {
+			h.unknown(line, i, name, allowUnknown, missing, problems)
+		}
+	}
+	h.complete = true
+	for _, c := range imapColumns {
+		if c.required && place[c.name] == 0 {
+			h.complete = false
+			if missing[c.name] { // not explained by a near miss
+				problems.add(line, c.name, "the column is missing")
+			}
+		}
+	}
+	return true
+}
+
+// unknown notes a column that is none of ours, with the one that was probably meant;
+// that one is then no longer missing without explanation.
+func (h *header) unknown(line, i int, name string, allowed bool, missing map[string]bool, problems *Problems) {
+	meant, sure := nearMiss(name, missing)
+	switch {
+	case name == "":
+		problems.add(line, "", fmt.Sprintf("column %d has no name: delete it, or give it one", i+1))
+	case meant != nil && (sure || meant.required || !allowed):
+		problems.add(line, migration.Clean(name), fmt.Sprintf("unknown column: did you mean %s?", meant.name))
+		missing[meant.name] = false
+	case !allowed:
+		problems.add(line, migration.Clean(name), "unknown column: remove it, or allow unknown columns")
+	}
+}
+
+func find(name string) *column {
+	for i := range imapColumns {
+		if imapColumns[i].name == name {
+			return &imapColumns[i]
+		}
+	}
+	return nil
+}
+
+// separator says which other separator the first line has, or "".
+func separator(line string) string {
+	if strings.HasPrefix(strings.ToLower(line), "sep=") {
+		return `the first line is "sep=", which only Excel knows: delete it`
+	}
+	if strings.ContainsAny(line, ",@") {
+		return ""
+	}
+	for _, sep := range []struct{ char, name string }{{";", "semicolons"}, {"\t", "tabs"}, {"|", "vertical bars"}} {
+		if strings.Contains(line, sep.char) {
+			return "the file is separated by " + sep.name + ": save it with commas as separator"
+		}
+	}
+	return ""
+}
+
+// notHeader says why the first record cannot be a header at all, or "".
+func notHeader(record []string) string {
+	for _, cell := range record {
+		if strings.ContainsAny(cell, "\r\n") {
+			return "a line ends within the header: end lines with LF or CRLF, and close every quote"
+		}
+		if strings.Contains(cell, "@") {
+			return headerHint + "; it looks like a row"
+		}
+	}
+	return ""
+}
+
+// nearMiss returns which of the missing columns name was probably meant to be, or
+// nil. It is sure where only case, spaces or punctuation differ.
+func nearMiss(name string, missing map[string]bool) (meant *column, sure bool) {
+	plain := plainForm(name)
+	best := 3 // letters of difference are too many
+	for i := range imapColumns {
+		c := &imapColumns[i]
+		if plain == "" || !missing[c.name] {
+			continue
+		}
+		d := distance(plain, plainForm(c.name))
+		if d == 0 {
+			return c, true
+		}
+		if slices.Contains(c.aliases, plain) {
+			d = 0
+		}
+		if d < best && d*3 < len(plain) {
+			meant, best = c, d
+		}
+	}
+	return meant, false
+}
+
+// plainForm is name in lower case, its letters and digits alone.
+func plainForm(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, name)
+}
+
+// distance is how many letters have to be added, dropped or changed (Levenshtein).
+// Long names are far from everything.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	if len(x) > 40 || len(y) > 40 {
+		return max(len(x), len(y))
+	}
+	row := make([]int, len(y)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range x {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range y {
+			change := corner
+			if x[i] != y[j] {
+				change++
+			}
+			corner = row[j+1]
+			row[j+1] = min(change, row[j]+1, corner+1)
+		}
+	}
+	return row[len(y)]
+}

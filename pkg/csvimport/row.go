@@ -1,0 +1,153 @@
+package csvimport
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds of a cell in bytes: more than any server takes.
+const (
+	maxCell  = 1024
+	maxLocal = 64  // of an address before the @, RFC 5321 section 4.5.3.1.1
+	maxHost  = 255 // after it
+	maxLabel = 63
+)
+
+// cells returns the record as a Row; blank says that all its cells are.
+func (h *header) cells(line int, record []string) (row Row, blank bool) {
+	row.Line = line
+	blank = true
+	for i, cell := range record {
+		blank = blank && strings.TrimSpace(cell) == ""
+		if c := h.at[i]; c != nil {
+			// Cloned: a cell is a part of its whole record, password and all.
+			c.put(&row, strings.Clone(cell))
+		}
+	}
+	return row, blank
+}
+
+func (s *scanner) checkRow(row Row) {
+	note := func(column, reason string) {
+		if reason != "" && s.header.has(column) {
+			s.problems.add(row.Line, column, reason)
+		}
+	}
+	note("EmailAddress", s.address(row))
+	switch {
+	case row.UserName == "":
+		note("UserName", "empty: give the login name at the source")
+	default:
+		note("UserName", nameReason(row.UserName))
+	}
+	note("TargetUserName", nameReason(row.TargetUserName))
+	note("UserRoot", textReason(row.UserRoot))
+	note("TargetRoot", textReason(row.TargetRoot))
+	note("Password", secretReason(row.Password.Reveal()))
+	note("TargetPassword", secretReason(row.TargetPassword.Reveal()))
+}
+
+func (h *header) has(name string) bool {
+	for _, c := range h.at {
+		if c != nil && c.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// address checks the row's address, and that no row before had it.
+func (s *scanner) address(row Row) string {
+	if !s.header.has("EmailAddress") {
+		return ""
+	}
+	if reason := addressReason(row.EmailAddress); reason != "" {
+		return reason
+	}
+	key := strings.ToLower(row.EmailAddress)
+	if first, twice := s.seen[key]; twice {
+		return fmt.Sprintf("the same user as in line %d", first)
+	}
+	s.seen[key] = row.Line
+	return ""
+}
+
+// addressReason says what is wrong with an address, or "". It takes what mail
+// systems hand out: a dot-atom and a host name (RFC 5321 section 4.1.2), both also
+// with letters beyond ASCII (RFC 6531).
+func addressReason(s string) string {
+	switch {
+	case s == "":
+		return "empty: give the address of the target mailbox"
+	case strings.TrimSpace(s) != s:
+		return "a space before or after the address"
+	}
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return "not an address: there is no @"
+	}
+	local, host := s[:at], s[at+1:]
+	switch {
+	case local == "" || len(local) > maxLocal:
+		return fmt.Sprintf("not an address: before the @ must be 1 to %d bytes", maxLocal)
+	case strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, ".."):
+		return "not an address: a dot begins or ends what is before the @, or follows a dot"
+	case strings.ContainsFunc(local, notLocal):
+		return "not an address: a character before the @ does not belong there"
+	case host == "" || len(host) > maxHost:
+		return fmt.Sprintf("not an address: after the @ must be 1 to %d bytes", maxHost)
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || len(label) > maxLabel || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") || strings.ContainsFunc(label, notHost) {
+			return "not an address: after the @ must be a domain such as example.com"
+		}
+	}
+	return ""
+}
+
+func notLocal(r rune) bool {
+	if r >= utf8.RuneSelf {
+		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r)
+	}
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-/=?^_`{|}~.", r))
+}
+
+func notHost(r rune) bool {
+	return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r)
+}
+
+func nameReason(s string) string {
+	if strings.TrimSpace(s) != s {
+		return "a space before or after the name"
+	}
+	return textReason(s)
+}
+
+func textReason(s string) string {
+	switch {
+	case len(s) > maxCell:
+		return fmt.Sprintf("longer than %s bytes", thousands(maxCell))
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return "a control character, such as a tab or a line end, in the cell"
+	case strings.ContainsRune(s, utf8.RuneError):
+		return damaged
+	}
+	return ""
+}
+
+// secretReason lets through whatever can be sent as a password.
+func secretReason(s string) string {
+	switch {
+	case len(s) > maxCell:
+		return fmt.Sprintf("longer than %s bytes", thousands(maxCell))
+	case strings.ContainsAny(s, "\r\n"):
+		return "a line end in the cell"
+	case strings.ContainsRune(s, utf8.RuneError):
+		return damaged
+	}
+	return ""
+}
+
+const damaged = "the character U+FFFD: an earlier conversion has damaged the cell"
