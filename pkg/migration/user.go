@@ -51,7 +51,13 @@ type User struct {
 
 	Totals Totals
 	Last   Tally // of the latest pass, or of the running one so far
+	// Running is set while Last is of a pass under way, whose numbers are not yet in
+	// Totals. A pass that has not committed anything yet has left Last as it was.
+	Running bool
 }
+
+// Messages tells the user's messages over all passes, the running one included.
+func (u *User) Messages() Tally { return u.Totals.Messages(u.Last, u.Running) }
 
 // UserState is the part of a user that Advance moves on.
 type UserState struct {
