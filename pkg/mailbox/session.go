@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -85,6 +86,11 @@ type AppendMode struct {
 	// server answered BAD, so that a message is never read as commands.
 	Synchronous bool
 }
+
+// ErrBad is in the chain of an Appender's error where the server answered BAD: it may
+// have read a message's lines as commands, so the connection was closed at once. The
+// folder goes on with AppendMode.Synchronous.
+var ErrBad = errors.New("the server could not read the command")
 
 // Appender writes messages into one folder, many on their way at once.
 //
