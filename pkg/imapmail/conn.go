@@ -1,0 +1,271 @@
+package imapmail
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// progressTimeout is how long a server may stay silent while a reply is awaited,
+	// and how long one chunk may take to be sent.
+	progressTimeout = 60 * time.Second
+	writeChunk      = 64 << 10
+)
+
+// conn is the net.Conn below go-imap. It ignores go-imap's deadlines, which are
+// absolute and count a consumer's stall as the server's, and keeps its own: silence
+// is a failure only while a reply is awaited and nothing is being sent.
+type conn struct {
+	raw     net.Conn // closed by kill
+	wire    net.Conn // raw, or TLS above it
+	in      *guard
+	onBytes func(in, out int)
+	timeout time.Duration
+
+	sending sync.Mutex // one Write at a time: commands of two senders never mix
+
+	mu       sync.Mutex
+	err      error  // the first failure, or the cause it was killed with
+	bye      status // the server's last word
+	awaiting int    // replies
+	borrower borrower
+	greeting []byte // made by us, read by go-imap before all else
+}
+
+// borrower takes responses off the connection before go-imap sees them. Its methods
+// are called by go-imap's reading goroutine, which is the only one that reads.
+type borrower interface {
+	// claims reports whether the response that begins with line is the borrower's.
+	claims(line []byte) bool
+	// take is given a claimed response, literals included.
+	take(response []byte) error
+	// gone is called once, when the connection has failed.
+	gone(err error)
+}
+
+func newConn(raw net.Conn, timeout time.Duration, onBytes func(in, out int)) *conn {
+	if onBytes == nil {
+		onBytes = func(int, int) {}
+	}
+	c := &conn{raw: raw, wire: raw, timeout: timeout, onBytes: onBytes}
+	c.in = newGuard(socket{c})
+	return c
+}
+
+// secure puts TLS between the wire and the guard. What a server sent before is
+// dropped: it came unprotected.
+func (c *conn) secure(wire net.Conn) {
+	c.wire = wire
+	c.in = newGuard(socket{c})
+}
+
+// socket is the reading side of the wire with the progress timeout.
+type socket struct{ c *conn }
+
+func (s socket) Read(p []byte) (int, error) {
+	s.c.extend()
+	n, err := s.c.wire.Read(p)
+	if n > 0 {
+		s.c.onBytes(n, 0)
+	}
+	if n > 0 {
+		return n, nil // an error will come again; the server's last words go first
+	}
+	if err != nil {
+		s.c.fail(describe(err, "read"))
+	}
+	return n, err
+}
+
+func describe(err error, verb string) error {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the server closed the connection")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("the server made no progress (%s): %w", verb, err)
+	}
+	return fmt.Errorf("%s: %w", verb, err)
+}
+
+// extend gives the server its full time again, if anything is awaited of it.
+func (c *conn) extend() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.awaiting > 0 {
+		_ = c.wire.SetReadDeadline(time.Now().Add(c.timeout))
+	}
+}
+
+// await counts replies that are due: n more, or fewer where it is negative.
+func (c *conn) await(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.awaiting += n
+	if c.awaiting > 0 {
+		_ = c.wire.SetReadDeadline(time.Now().Add(c.timeout))
+	} else {
+		_ = c.wire.SetReadDeadline(time.Time{})
+	}
+}
+
+// fail keeps the first failure and closes.
+func (c *conn) fail(err error) {
+	c.mu.Lock()
+	first := c.err == nil
+	if first {
+		c.err = err
+	}
+	c.mu.Unlock()
+	if first {
+		_ = c.raw.Close()
+	}
+}
+
+// kill closes at once; whatever waits on the connection ends with cause.
+func (c *conn) kill(cause error) {
+	if cause == nil {
+		cause = net.ErrClosed
+	}
+	c.fail(killed{cause})
+}
+
+// killed marks a failure that this side wanted.
+type killed struct{ error }
+
+func (k killed) Unwrap() error { return k.error }
+
+// failure returns what ended the connection, or nil, and the server's BYE.
+func (c *conn) failure() (error, status) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err, c.bye
+}
+
+// Read gives go-imap the cleaned bytes of the responses that nobody claims. Every
+// failure reads as the end of input, which go-imap passes on to its own readers; the
+// true cause is kept.
+func (c *conn) Read(p []byte) (int, error) {
+	if len(c.greeting) > 0 {
+		n := copy(p, c.greeting)
+		c.greeting = c.greeting[n:]
+		return n, nil
+	}
+	for {
+		if err, _ := c.failure(); err != nil {
+			return 0, c.ended(err)
+		}
+		n, claimed, err := c.in.read(p, c.claimant())
+		if err == nil && claimed != nil {
+			err = c.lent().take(claimed)
+		}
+		if err != nil {
+			c.fail(err)
+			err, _ = c.failure()
+			return 0, c.ended(err)
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+}
+
+func (c *conn) ended(err error) error {
+	if b := c.lent(); b != nil {
+		c.reclaim()
+		b.gone(err)
+	}
+	return io.EOF
+}
+
+func (c *conn) claimant() func([]byte) bool {
+	return func(line []byte) bool {
+		if st, ok := parseStatus(line); ok && st.kind == "BYE" {
+			c.mu.Lock()
+			c.bye = st
+			c.mu.Unlock()
+		}
+		b := c.lent()
+		return b != nil && b.claims(line)
+	}
+}
+
+func (c *conn) lent() borrower {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.borrower
+}
+
+// lend gives the responses that b claims to b, until reclaim. Where the connection
+// has already failed it says so.
+func (c *conn) lend(b borrower) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	c.borrower = b
+	return nil
+}
+
+func (c *conn) reclaim() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.borrower = nil
+}
+
+// Write sends p in chunks, each with the full time, and lets no other Write between.
+func (c *conn) Write(p []byte) (int, error) {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	if err, _ := c.failure(); err != nil {
+		return 0, err
+	}
+	sent := 0
+	for sent < len(p) {
+		chunk := p[sent:min(len(p), sent+writeChunk)]
+		_ = c.wire.SetWriteDeadline(time.Now().Add(c.timeout))
+		n, err := c.wire.Write(chunk)
+		sent += n
+		c.onBytes(0, n)
+		if err != nil {
+			c.fail(describe(err, "write"))
+			return sent, err
+		}
+		c.extend()
+	}
+	return sent, nil
+}
+
+// Close is go-imap's: it gives up after a response that it cannot read.
+func (c *conn) Close() error {
+	c.fail(errUnreadable)
+	return nil
+}
+
+var errUnreadable = errors.New("the server's reply cannot be understood")
+
+// hangUp says farewell without waiting for the answer, and closes.
+func (c *conn) hangUp() {
+	c.mu.Lock()
+	open := c.err == nil
+	if open {
+		c.err = killed{net.ErrClosed}
+	}
+	c.mu.Unlock()
+	if open {
+		_ = c.wire.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = io.WriteString(c.wire, "Z LOGOUT\r\n")
+		_ = c.wire.Close()
+	}
+}
+
+func (c *conn) LocalAddr() net.Addr              { return c.raw.LocalAddr() }
+func (c *conn) RemoteAddr() net.Addr             { return c.raw.RemoteAddr() }
+func (c *conn) SetDeadline(time.Time) error      { return nil }
+func (c *conn) SetReadDeadline(time.Time) error  { return nil }
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }

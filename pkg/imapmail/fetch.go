@@ -1,0 +1,273 @@
+package imapmail
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+)
+
+const (
+	// maxSetText bounds a sequence set on the wire: Courier cuts the connection over
+	// an argument of 16 KB.
+	maxSetText = 8 << 10
+	// maxHeader is how much of the header fields of a message is looked at.
+	maxHeader = 256 << 10
+	// maxHeld is how much of a body is held in memory that came before its flags.
+	maxHeld = 1 << 20
+)
+
+// headerFields are those that Meta.Header holds.
+var headerFields = &imap.FetchItemBodySection{
+	Specifier: imap.PartSpecifierHeader, Peek: true,
+	HeaderFields: []string{"Message-ID", "From", "To", "Date", "Subject"},
+}
+
+func (s *session) Metas(ctx context.Context, set mailbox.UIDSet, each func(mailbox.Meta) error) error {
+	options := &imap.FetchOptions{
+		UID: true, Flags: true, InternalDate: true, RFC822Size: true,
+		BodySection: []*imap.FetchItemBodySection{headerFields},
+	}
+	const what = "read the messages' headers"
+	return s.fetch(ctx, set, options, what, func(data *imapclient.FetchMessageData) error {
+		m, err := s.meta(data, what)
+		if err != nil {
+			return err
+		}
+		return each(m)
+	})
+}
+
+func (s *session) meta(data *imapclient.FetchMessageData, what string) (m mailbox.Meta, err error) {
+	for item := data.Next(); item != nil; item = data.Next() {
+		switch item := item.(type) {
+		case imapclient.FetchItemDataUID:
+			m.UID = mailbox.UID(item.UID)
+		case imapclient.FetchItemDataFlags:
+			m.Flags = flagsOf(item.Flags)
+		case imapclient.FetchItemDataInternalDate:
+			m.Date = item.Time
+		case imapclient.FetchItemDataRFC822Size:
+			m.Size = item.Size
+		case imapclient.FetchItemDataBodySection:
+			if item.Literal == nil {
+				continue
+			}
+			size := item.Literal.Size()
+			m.Header, err = io.ReadAll(io.LimitReader(item.Literal, maxHeader))
+			if err != nil || int64(len(m.Header)) < min(size, maxHeader) {
+				return m, s.broken(what)
+			}
+		}
+	}
+	return m, nil
+}
+
+func (s *session) Flags(ctx context.Context, set mailbox.UIDSet, since mailbox.ModSeq, each func(mailbox.UID, mailbox.Flags) error) error {
+	options := &imap.FetchOptions{UID: true, Flags: true, ChangedSince: uint64(since)}
+	return s.fetch(ctx, set, options, "read the messages' flags", func(data *imapclient.FetchMessageData) error {
+		var uid mailbox.UID
+		var flags mailbox.Flags
+		told := false
+		for item := data.Next(); item != nil; item = data.Next() {
+			switch item := item.(type) {
+			case imapclient.FetchItemDataUID:
+				uid = mailbox.UID(item.UID)
+			case imapclient.FetchItemDataFlags:
+				flags, told = flagsOf(item.Flags), true
+			}
+		}
+		if !told {
+			return nil
+		}
+		return each(uid, flags)
+	})
+}
+
+func (s *session) Messages(ctx context.Context, set mailbox.UIDSet, each func(mailbox.Message) error) error {
+	options := &imap.FetchOptions{
+		UID: true, Flags: true, InternalDate: true,
+		BodySection: []*imap.FetchItemBodySection{{Peek: true}},
+	}
+	return s.fetch(ctx, set, options, "read messages", func(data *imapclient.FetchMessageData) error {
+		return s.message(data, each)
+	})
+}
+
+// message passes one message on as soon as all of it but the body is known: at once
+// where the body comes last, as servers send it; else the body is held meanwhile.
+func (s *session) message(data *imapclient.FetchMessageData, each func(mailbox.Message) error) error {
+	var m mailbox.Message
+	var flags, date, given bool
+	var held *heldBody
+	defer func() { held.close() }()
+	for item := data.Next(); item != nil; item = data.Next() {
+		switch item := item.(type) {
+		case imapclient.FetchItemDataUID:
+			m.UID = mailbox.UID(item.UID)
+		case imapclient.FetchItemDataFlags:
+			m.Flags, flags = flagsOf(item.Flags), true
+		case imapclient.FetchItemDataInternalDate:
+			m.Date, date = item.Time, true
+		case imapclient.FetchItemDataBodySection:
+			if item.Literal == nil || given || held != nil {
+				continue // BODY[] NIL: the server does not deliver it
+			}
+			body := &body{session: s, uid: m.UID, literal: item.Literal, left: item.Literal.Size()}
+			m.Size = body.left
+			if flags && date {
+				m.Body, given = body, true
+				if err := each(m); err != nil {
+					return err
+				}
+				continue
+			}
+			var err error
+			if held, err = hold(body); err != nil {
+				return err
+			}
+		}
+	}
+	if held == nil {
+		return nil
+	}
+	m.Body = held.reader
+	return each(m)
+}
+
+// body is a message's literal; its early end is an error, which go-imap does not say.
+type body struct {
+	session *session
+	uid     mailbox.UID
+	literal io.Reader
+	left    int64
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.literal.Read(p)
+	b.left -= int64(n)
+	if err != nil && b.left > 0 {
+		return n, b.session.broken(fmt.Sprintf("read message uid %d", b.uid))
+	}
+	return n, err
+}
+
+// heldBody is a body kept until the rest of its message is known.
+type heldBody struct {
+	reader io.Reader
+	file   *os.File // nil where memory holds it
+}
+
+func hold(body *body) (*heldBody, error) {
+	var memory bytes.Buffer
+	if _, err := io.Copy(&memory, io.LimitReader(body, maxHeld)); err != nil {
+		return nil, err
+	}
+	if body.left == 0 {
+		return &heldBody{reader: &memory}, nil
+	}
+	file, err := os.CreateTemp("", "mailhaul-")
+	if err != nil {
+		return nil, fmt.Errorf("make a file for a large message: %w", err)
+	}
+	h := &heldBody{reader: file, file: file}
+	// Without a name it goes away with the process, whatever happens.
+	err = os.Remove(file.Name())
+	if err == nil {
+		_, err = io.Copy(file, io.MultiReader(&memory, body))
+	}
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		h.close()
+		return nil, fmt.Errorf("hold a large message: %w", err)
+	}
+	return h, nil
+}
+
+func (h *heldBody) close() {
+	if h != nil && h.file != nil {
+		_ = h.file.Close()
+	}
+}
+
+// fetch sends one FETCH at a time: replies to several would interleave their bodies,
+// and go-imap would wait for ever. An error of each ends the connection, which is in
+// the middle of a reply.
+func (s *session) fetch(ctx context.Context, set mailbox.UIDSet, options *imap.FetchOptions, what string,
+	each func(*imapclient.FetchMessageData) error,
+) error {
+	if len(set) == 0 {
+		return nil
+	}
+	defer s.begin(ctx)()
+	for _, part := range wireSets(set) {
+		command := s.client.Fetch(part, options)
+		for data := command.Next(); data != nil; data = command.Next() {
+			if err := each(data); err != nil {
+				s.conn.kill(err)
+				_ = command.Close()
+				return err
+			}
+		}
+		if err := command.Close(); err != nil && !expunged(err) {
+			return s.answered(err, opFetch, what)
+		}
+	}
+	return nil
+}
+
+// expunged reports whether a refusal only says that some messages are gone (RFC 5530
+// section 3; Dovecot "Some messages were already expunged").
+func expunged(err error) bool {
+	var refused *imap.Error
+	return errors.As(err, &refused) && (refused.Code == "EXPUNGEISSUED" ||
+		strings.Contains(strings.ToLower(refused.Text), "expunged"))
+}
+
+// wireSets cuts a set into such as fit into a command.
+func wireSets(set mailbox.UIDSet) []imap.UIDSet {
+	var out []imap.UIDSet
+	var part imap.UIDSet
+	length := 0
+	for _, r := range set {
+		n := digits(uint32(r.First)) + 1
+		if r.Last != r.First {
+			n += digits(uint32(r.Last)) + 1
+		}
+		if length+n > maxSetText {
+			out, part, length = append(out, part), nil, 0
+		}
+		part = append(part, imap.UIDRange{Start: imap.UID(r.First), Stop: imap.UID(r.Last)})
+		length += n
+	}
+	if len(part) > 0 {
+		out = append(out, part)
+	}
+	return out
+}
+
+func digits(n uint32) int {
+	d := 1
+	for ; n > 9; n /= 10 {
+		d++
+	}
+	return d
+}
+
+func flagsOf(flags []imap.Flag) mailbox.Flags {
+	names := make([]string, len(flags))
+	for i, f := range flags {
+		names[i] = string(f)
+	}
+	return mailbox.NewFlags(names...)
+}

@@ -1,0 +1,230 @@
+package imapmail
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+)
+
+// List takes one round trip with LIST-EXTENDED and LIST-STATUS (RFC 5258, RFC 5819),
+// two without: LIST and LSUB together, then all STATUS together.
+func (s *session) List(ctx context.Context) ([]mailbox.Folder, error) {
+	defer s.begin(ctx)()
+	const what = "list folders"
+	pattern := "*"
+	if s.account.Root != "" {
+		s.settle()
+		pattern = s.account.Root + "*"
+	}
+	var options *imap.ListOptions
+	var subscriptions *lsub
+	if s.caps.ListExtended {
+		options = &imap.ListOptions{ReturnSubscribed: true, ReturnSpecialUse: s.caps.SpecialUse}
+		if s.caps.ListStatus {
+			options.ReturnStatus = s.statusOptions()
+		}
+	} else {
+		var err error
+		if subscriptions, err = s.lsub(pattern); err != nil {
+			return nil, s.broken(what)
+		}
+	}
+	rows, err := s.client.List("", pattern, options).Collect()
+	if subscriptions != nil {
+		<-subscriptions.done
+		s.conn.reclaim()
+	}
+	if err != nil {
+		return nil, s.answered(err, opList, what)
+	}
+	s.settle()
+	folders := s.folders(rows, subscriptions)
+	if err := s.statuses(folders); err != nil {
+		return nil, err
+	}
+	return folders, nil
+}
+
+// folders turns the rows of a listing into the folders of the mailbox, sorted.
+func (s *session) folders(rows []*imap.ListData, subscriptions *lsub) []mailbox.Folder {
+	var out []mailbox.Folder
+	for _, row := range rows {
+		if s.naming.Delimiter == "" {
+			s.naming.Delimiter = delimiter(row.Delim)
+		}
+		if !s.own(row.Mailbox) {
+			continue
+		}
+		f := mailbox.Folder{Name: row.Mailbox, Selectable: true, Status: statusOf(row.Status)}
+		if subscriptions != nil {
+			f.Subscribed = subscriptions.names[row.Mailbox]
+		}
+		if s.account.Root != "" && row.Mailbox == s.account.Root {
+			f.Name = "INBOX"
+		}
+		f.Path = s.path(f.Name, delimiter(row.Delim))
+		for _, attribute := range row.Attrs {
+			switch attribute {
+			case imap.MailboxAttrNoSelect, imap.MailboxAttrNonExistent:
+				f.Selectable = false
+			case imap.MailboxAttrSubscribed:
+				f.Subscribed = true
+			default:
+				if r, ok := roles[attribute]; ok {
+					f.Role = r
+				}
+			}
+		}
+		if f.Name == "INBOX" {
+			f.Role = mailbox.RoleInbox
+		}
+		out = append(out, f)
+	}
+	slices.SortStableFunc(out, func(a, b mailbox.Folder) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(out, func(a, b mailbox.Folder) bool { return a.Name == b.Name })
+}
+
+var roles = map[imap.MailboxAttr]mailbox.Role{
+	imap.MailboxAttrSent:    mailbox.RoleSent,
+	imap.MailboxAttrDrafts:  mailbox.RoleDrafts,
+	imap.MailboxAttrJunk:    mailbox.RoleJunk,
+	imap.MailboxAttrTrash:   mailbox.RoleTrash,
+	imap.MailboxAttrArchive: mailbox.RoleArchive,
+	imap.MailboxAttrAll:     mailbox.RoleAll,
+}
+
+// own reports whether a name is of the personal namespace, or below the root.
+func (s *session) own(name string) bool {
+	if name == "" || name == s.naming.Prefix {
+		return false
+	}
+	if s.account.Root != "" {
+		return name == s.account.Root || strings.HasPrefix(name, s.naming.Prefix)
+	}
+	return !slices.ContainsFunc(s.others, func(prefix string) bool {
+		return strings.HasPrefix(name, prefix) || name == strings.TrimSuffix(prefix, s.naming.Delimiter)
+	})
+}
+
+// path splits a name into its parts, without the namespace's prefix.
+func (s *session) path(name, delimiter string) []string {
+	if name == "INBOX" {
+		return []string{"INBOX"}
+	}
+	prefix := s.naming.Prefix
+	if len(name) > len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+		name = name[len(prefix):]
+	}
+	if delimiter == "" {
+		return []string{name}
+	}
+	path := strings.Split(name, delimiter)
+	if len(path) == 1 && strings.EqualFold(name, "INBOX") {
+		return []string{"INBOX", name} // "INBOX.INBOX" is not INBOX
+	}
+	return path
+}
+
+func (s *session) statusOptions() *imap.StatusOptions {
+	return &imap.StatusOptions{
+		NumMessages: true, UIDNext: true, UIDValidity: true,
+		HighestModSeq: s.caps.CondStore,
+		Size:          s.words["STATUS=SIZE"] || s.words["IMAP4REV2"],
+	}
+}
+
+func statusOf(data *imap.StatusData) *mailbox.Status {
+	if data == nil || data.NumMessages == nil {
+		return nil
+	}
+	st := &mailbox.Status{
+		Messages: *data.NumMessages, UIDNext: mailbox.UID(data.UIDNext),
+		UIDValidity:   mailbox.UIDValidity(data.UIDValidity),
+		HighestModSeq: mailbox.ModSeq(data.HighestModSeq), Size: -1,
+	}
+	if data.Size != nil {
+		st.Size = *data.Size
+	}
+	return st
+}
+
+// statuses asks for the numbers that did not come with the listing, all at once. A
+// folder whose numbers are refused keeps none.
+func (s *session) statuses(folders []mailbox.Folder) error {
+	asked := map[int]*imapclient.StatusCommand{}
+	for i, f := range folders {
+		if f.Selectable && f.Status == nil {
+			asked[i] = s.client.Status(s.onWire(f.Name), s.statusOptions())
+		}
+	}
+	var failed error
+	for i, command := range asked {
+		data, err := command.Wait()
+		if err == nil {
+			folders[i].Status = statusOf(data)
+		} else if _, refused := err.(*imap.Error); !refused && failed == nil {
+			failed = s.answered(err, opList, fmt.Sprintf("status of %q", folders[i].Name))
+		}
+	}
+	return failed
+}
+
+// lsub reads subscriptions (RFC 3501 section 6.3.9), which go-imap cannot, beside
+// go-imap's own commands.
+type lsub struct {
+	tag   string
+	names map[string]bool
+	done  chan struct{} // closed when the answer has come, or never will
+}
+
+func (s *session) lsub(pattern string) (*lsub, error) {
+	l := &lsub{tag: s.tag(), names: map[string]bool{}, done: make(chan struct{})}
+	if err := s.conn.lend(l); err != nil {
+		return nil, err
+	}
+	quoted, ok := quote(encodeName(pattern))
+	if !ok {
+		quoted = `"*"`
+	}
+	if _, err := s.conn.Write([]byte(l.tag + ` LSUB "" ` + quoted + "\r\n")); err != nil {
+		s.conn.reclaim()
+		return nil, err
+	}
+	return l, nil
+}
+
+// tag makes a tag that go-imap does not use.
+func (s *session) tag() string {
+	s.tags++
+	return "M" + strconv.Itoa(s.tags)
+}
+
+func (l *lsub) claims(line []byte) bool {
+	kind, _ := untagged(line)
+	return kind == "LSUB" || strings.HasPrefix(string(line), l.tag+" ")
+}
+
+func (l *lsub) take(response []byte) error {
+	if response[0] != '*' {
+		close(l.done)
+		return nil
+	}
+	toks := tokens(response)
+	if i := valueEnd(toks, 2) + 1; i < len(toks) {
+		name := readableName(toks[i].value)
+		if strings.EqualFold(name, "INBOX") {
+			name = "INBOX"
+		}
+		l.names[name] = true
+	}
+	return nil
+}
+
+func (l *lsub) gone(error) { close(l.done) }

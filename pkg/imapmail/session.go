@@ -1,0 +1,152 @@
+package imapmail
+
+import (
+	"context"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+)
+
+// session is one authenticated connection.
+type session struct {
+	account Account
+	conn    *conn
+	client  *imapclient.Client
+	words   capabilities
+	caps    mailbox.Caps
+
+	// The answer to NAMESPACE (or LIST "" "") is on its way from the start, and read
+	// when it is needed.
+	namespace *imapclient.NamespaceCommand
+	root      *imapclient.ListCommand
+	naming    mailbox.Naming
+	others    []string // prefixes that are not the user's own
+	tags      int
+}
+
+var _ mailbox.Session = (*session)(nil)
+
+// session hands the connection to go-imap, as one that is logged in already.
+func (b *opening) session() *session {
+	s := &session{account: b.account, conn: b.conn, words: b.words, caps: b.words.caps()}
+	s.naming = quirks(b.greeting)
+	b.conn.greeting = []byte("* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+	s.client = imapclient.New(b.conn, nil)
+	_ = s.client.WaitGreeting() // our own: it cannot fail
+	if s.caps.Namespace {
+		s.namespace = s.client.Namespace()
+	} else {
+		s.root = s.client.List("", "", nil)
+	}
+	return s
+}
+
+// quirks is what is known of a server's folder names from its greeting. Measured
+// with Cyrus 3.6.1 and Courier 5.0.13.
+func quirks(greeting string) mailbox.Naming {
+	switch {
+	case strings.Contains(greeting, "Cyrus IMAP"):
+		return mailbox.Naming{Forbidden: "!\"%/;<>\\`{|}", MaxBytes: 300}
+	case strings.Contains(greeting, "Courier-IMAP"):
+		return mailbox.Naming{Forbidden: "/"}
+	}
+	return mailbox.Naming{}
+}
+
+func (s *session) Caps() mailbox.Caps { return s.caps }
+
+func (s *session) Naming() mailbox.Naming {
+	s.settle()
+	return s.naming
+}
+
+// settle reads the answer to what was sent at the start. An error of it is the
+// connection's, and the next command tells it.
+func (s *session) settle() {
+	if s.namespace == nil && s.root == nil {
+		return
+	}
+	s.conn.await(1)
+	defer s.conn.await(-1)
+	if s.namespace != nil {
+		if data, err := s.namespace.Wait(); err == nil {
+			s.namespaces(data)
+		}
+		s.namespace = nil
+	}
+	if s.root != nil {
+		if rows, err := s.root.Collect(); err == nil && len(rows) > 0 {
+			s.naming.Delimiter = delimiter(rows[0].Delim)
+		}
+		s.root = nil
+	}
+	if root := strings.Trim(s.account.Root, "/"); root != "" {
+		if s.naming.Delimiter != "" {
+			root = strings.ReplaceAll(root, "/", s.naming.Delimiter)
+		}
+		s.account.Root = root
+		s.naming.Prefix = root + s.naming.Delimiter
+	}
+}
+
+func (s *session) namespaces(data *imap.NamespaceData) {
+	if len(data.Personal) > 0 {
+		s.naming.Prefix = readableName(data.Personal[0].Prefix)
+		s.naming.Delimiter = delimiter(data.Personal[0].Delim)
+	}
+	for _, list := range [][]imap.NamespaceDescriptor{data.Other, data.Shared} {
+		for _, d := range list {
+			if d.Prefix != "" {
+				s.others = append(s.others, readableName(d.Prefix))
+			}
+		}
+	}
+}
+
+func delimiter(r rune) string {
+	if r == 0 {
+		return ""
+	}
+	return string(r)
+}
+
+// onWire returns the server's name of a folder: below a root, INBOX is the root, so
+// that nothing can ever reach the INBOX of whoever logged in.
+func (s *session) onWire(name string) string {
+	if s.account.Root != "" && strings.EqualFold(name, "INBOX") {
+		s.settle()
+		return s.account.Root
+	}
+	return name
+}
+
+// begin ties the connection to ctx while a command is under way.
+func (s *session) begin(ctx context.Context) (end func()) {
+	stop := context.AfterFunc(ctx, func() { s.conn.kill(context.Cause(ctx)) })
+	s.conn.await(1)
+	return func() {
+		s.settle()
+		s.conn.await(-1)
+		stop()
+	}
+}
+
+// broken is the error of a connection that has ended.
+func (s *session) broken(what string) error {
+	err, bye := s.conn.failure()
+	if err == nil {
+		err = errServerLeft
+	}
+	return lost(err, bye, s.account.Side, what)
+}
+
+func (s *session) Close() error {
+	s.conn.hangUp()
+	<-s.client.Closed()
+	return nil
+}
+
+func (s *session) Kill(cause error) { s.conn.kill(cause) }
