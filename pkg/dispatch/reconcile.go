@@ -1,0 +1,134 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// reconciler frees what nobody holds any more.
+type reconciler struct {
+	store Store
+	queue Queue
+	log   *zap.Logger
+	every time.Duration
+	kick  func()
+	observer
+}
+
+func (r *reconciler) run(ctx context.Context) error {
+	tick := time.NewTicker(r.every)
+	defer tick.Stop()
+	for {
+		if err := r.reconcile(ctx); err != nil && ctx.Err() == nil {
+			r.log.Warn("reconciliation failed", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *reconciler) reconcile(ctx context.Context) error {
+	leases, err := r.store.LiveLeases(ctx)
+	if err != nil {
+		return fmt.Errorf("list leases: %w", err)
+	}
+	dead, waiting := r.look(leases, time.Now())
+	var problems []error
+	for _, l := range dead {
+		problems = append(problems, r.takeOver(ctx, l))
+	}
+	problems = append(problems, r.findLost(ctx, waiting))
+	if n, err := r.store.PurgeRemoved(ctx); err != nil {
+		problems = append(problems, fmt.Errorf("purge what was removed: %w", err))
+	} else if n > 0 {
+		r.log.Info("removed users and batches purged", zap.Int("rows", n))
+	}
+	return errors.Join(problems...)
+}
+
+// takeOver frees the lease of a worker that is gone.
+func (r *reconciler) takeOver(ctx context.Context, l migration.Lease) error {
+	user, batch, err := r.read(ctx, l)
+	if err != nil {
+		return err
+	}
+	progress, err := r.store.Progressed(ctx, l.Token)
+	if err != nil {
+		return fmt.Errorf("progress of lease %d: %w", l.Token, err)
+	}
+	next := migration.TakeOver(user.ID, user.UserState, progress, migration.Schedule{Interval: batch.ResyncInterval}, time.Now().UTC())
+	err = r.store.Release(ctx, l.Token, true, next)
+	if errors.Is(err, migration.ErrLeaseLost) {
+		return nil // another dispatcher was first, or the worker has ended the pass
+	}
+	if err != nil {
+		return fmt.Errorf("release lease %d of a worker that is gone: %w", l.Token, err)
+	}
+	r.log.Warn("pass of a worker that is gone taken over", zap.Int64("user", l.UserID), zap.Int64("token", l.Token),
+		zap.String("worker", l.WorkerID), zap.String("kind", string(l.Kind)), zap.Bool("progress", progress),
+		zap.Int("takeovers", next.Takeovers), zap.String("status", string(next.Status)))
+	r.kick()
+	return nil
+}
+
+// findLost frees the leases whose tasks are not in the queue.
+func (r *reconciler) findLost(ctx context.Context, waiting []migration.Lease) error {
+	if len(waiting) == 0 {
+		return nil
+	}
+	lost, err := r.queue.Missing(ctx, waiting)
+	if err != nil {
+		return fmt.Errorf("look for tasks: %w", err)
+	}
+	var problems []error
+	for _, l := range lost {
+		user, _, err := r.read(ctx, l)
+		if err == nil {
+			err = r.store.Release(ctx, l.Token, false, dueAgain(user.UserState, time.Now().UTC()))
+		}
+		if errors.Is(err, migration.ErrLeaseLost) {
+			continue
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("release lease %d without a task: %w", l.Token, err))
+			continue
+		}
+		r.log.Info("task lost, user due again", zap.Int64("user", l.UserID), zap.Int64("token", l.Token))
+		r.kick()
+	}
+	return errors.Join(problems...)
+}
+
+func (r *reconciler) read(ctx context.Context, l migration.Lease) (migration.User, migration.Batch, error) {
+	user, err := r.store.UserByID(ctx, l.UserID)
+	if err != nil {
+		return user, migration.Batch{}, fmt.Errorf("read user %d of lease %d: %w", l.UserID, l.Token, err)
+	}
+	batch, err := r.store.BatchByID(ctx, user.BatchID)
+	if err != nil {
+		return user, batch, fmt.Errorf("read batch %d of lease %d: %w", user.BatchID, l.Token, err)
+	}
+	return user, batch, nil
+}
+
+// dueAgain is the state of a user who was admitted and never began.
+func dueAgain(s migration.UserState, now time.Time) migration.UserState {
+	switch {
+	case s.Removing:
+		s.Status, s.NextRunAt = migration.UserRemoving, time.Time{}
+	case s.Stopping:
+		s.Status, s.Stopping, s.NextRunAt = migration.UserStopped, false, time.Time{}
+	default:
+		s.NextRunAt = now
+	}
+	return s
+}
