@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// liveElsewhere joins a user o to its batch and endpoint, where it stands for a
+// mailbox that is still being moved.
+const liveElsewhere = ` JOIN batches ob ON ob.id = o.batch_id JOIN endpoints oe ON oe.id = ob.target_endpoint_id
+	WHERE NOT o.removing AND NOT ob.removing AND o.status NOT IN ('Completed', 'CompletedWithWarnings')`
+
+// refuseDuplicates looks whether the target mailbox of any user of b is in another
+// live batch: the same address, or the same login, at the same host. Over all users
+// in one statement, because a check a row would be a third of an import's time.
+func refuseDuplicates(ctx context.Context, tx *sql.Tx, b *migration.Batch) error {
+	host, err := targetHost(ctx, tx, b)
+	if err != nil {
+		return err
+	}
+	for _, same := range []string{"email_key", "target_login"} {
+		var email, batch string
+		var orgID int64
+		err := tx.QueryRowContext(ctx, `SELECT n.email, ob.name, ob.org_id FROM users n JOIN users o ON o.`+same+` = n.`+same+liveElsewhere+`
+			AND n.batch_id = $1 AND o.batch_id <> $1 AND oe.host_key = $2
+			ORDER BY CASE WHEN ob.org_id = $3 THEN 0 ELSE 1 END, n.email LIMIT 1`, b.ID, host, b.OrgID).Scan(&email, &batch, &orgID)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+		case err != nil:
+			return fmt.Errorf("look for duplicates: %w", err)
+		case orgID != b.OrgID:
+			return migration.NewFault(migration.AlreadyBeingMoved, migration.ScopeUser, "",
+				fmt.Sprintf("%s is already being moved", email), nil)
+		default:
+			return migration.NewFault(migration.DuplicateInOtherBatch, migration.ScopeUser, "",
+				fmt.Sprintf("%s is already in batch %q", email, batch), nil)
+		}
+	}
+	return nil
+}
+
+func targetHost(ctx context.Context, q querier, b *migration.Batch) (host string, err error) {
+	err = q.QueryRowContext(ctx, `SELECT host_key FROM endpoints WHERE org_id = $1 AND (id = $2 OR $2 = 0 AND name = $3)`,
+		b.OrgID, b.TargetEndpointID, b.TargetEndpoint).Scan(&host)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", notFound("there is no endpoint %q", b.TargetEndpoint)
+	}
+	return host, err
+}
+
+// LiveMailboxes tells which of these target addresses are in another live batch: its
+// name, or "" where it is another organisation's. b may be one that is not stored
+// yet; its endpoints count.
+func (s *Store) LiveMailboxes(ctx context.Context, b *migration.Batch, emails []string) (map[string]string, error) {
+	host, err := targetHost(ctx, s.r, b)
+	if err != nil {
+		return nil, fmt.Errorf("look for live mailboxes: %w", err)
+	}
+	live := map[string]string{}
+	const chunk = 500 // well below any database's limit on arguments
+	for len(emails) > 0 {
+		part := emails[:min(chunk, len(emails))]
+		emails = emails[len(part):]
+		asked := map[string][]string{}
+		args := []any{b.ID, host}
+		for _, e := range part {
+			k := addressKey(e)
+			if asked[k] == nil {
+				args = append(args, k)
+			}
+			asked[k] = append(asked[k], e)
+		}
+		err := each(ctx, s.r, func(rows *sql.Rows) error {
+			var key, batch string
+			var orgID int64
+			if err := rows.Scan(&key, &batch, &orgID); err != nil {
+				return err
+			}
+			if orgID != b.OrgID {
+				batch = ""
+			}
+			for _, e := range asked[key] {
+				if live[e] == "" { // a batch of the organisation's own says more
+					live[e] = batch
+				}
+			}
+			return nil
+		}, `SELECT o.email_key, ob.name, ob.org_id FROM users o`+liveElsewhere+`
+			AND o.batch_id <> $1 AND oe.host_key = $2 AND o.email_key IN (`+values(3, len(args)-2)+`)`, args...)
+		if err != nil {
+			return nil, fmt.Errorf("look for live mailboxes: %w", err)
+		}
+	}
+	return live, nil
+}

@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// Finish ends a pass: it writes the user's next state and counts, replaces the items
+// listed of the user, appends events, counts usage and frees the lease, all or
+// nothing. A pass that ended early and lists no items, or a verify, leaves those of
+// the pass before. ErrLeaseLost means that nothing was written.
+func (s *Store) Finish(ctx context.Context, token int64, next migration.UserState, totals migration.Totals, last migration.Tally,
+	items []migration.Item, events []migration.Event,
+) error {
+	return s.write(ctx, "finish pass", func(tx *sql.Tx) error {
+		h, err := s.held(ctx, tx, token, migration.LeaseRunning)
+		if err != nil {
+			return err
+		}
+		early := next.Code != "" || next.Yielded || h.Kind == migration.Verify
+		if len(items) > 0 || !early {
+			if err := replaceItems(ctx, tx, h, items); err != nil {
+				return err
+			}
+		}
+		for _, e := range events {
+			if e.OrgID == 0 {
+				e.OrgID, e.BatchID, e.UserID = h.orgID, h.batchID, h.UserID
+			}
+			if err := addEvent(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+		known := h.totals.Bytes
+		if h.running {
+			known += h.last.Bytes
+		}
+		if err := s.countUsage(ctx, tx, h, totals.Bytes-known, !next.FirstSyncedAt.IsZero()); err != nil {
+			return err
+		}
+		unsettled := unsettledAfter(h.Unsettled, next)
+		return s.end(ctx, tx, h, asked(next, h.state, h.Kind, s.now()), totals, last, unsettled)
+	})
+}
+
+// Release ends a lease in its holder's place: of a holder that is gone (dead; the
+// lease is running), or of a task that was lost (the lease is queued). What the dead
+// pass had committed goes into the user's totals. A lease in any other state is
+// somebody else's by now: ErrLeaseLost.
+func (s *Store) Release(ctx context.Context, token int64, dead bool, next migration.UserState) error {
+	return s.write(ctx, "release lease", func(tx *sql.Tx) error {
+		state := migration.LeaseQueued
+		if dead {
+			state = migration.LeaseRunning
+		}
+		h, err := s.held(ctx, tx, token, state)
+		if err != nil {
+			return err
+		}
+		if h.running {
+			h.totals = h.totals.Add(h.last)
+		}
+		return s.end(ctx, tx, h, asked(next, h.state, h.Kind, s.now()), h.totals, h.last, h.Unsettled || dead)
+	})
+}
+
+// end writes what a pass leaves behind and frees its lease.
+func (s *Store) end(ctx context.Context, tx *sql.Tx, h *holder, next migration.UserState, totals migration.Totals, last migration.Tally,
+	unsettled bool,
+) error {
+	args := append([]any{h.UserID}, stateArgs(&next)...)
+	args = numbers(append(numbers(args, totalFields(&totals)), false), lastFields(&last))
+	_, err := tx.ExecContext(ctx, `UPDATE users SET `+assign(stateColumns+`, `+totalColumns+`, running, `+lastColumns, 2)+` WHERE id = $1`, args...)
+	if err != nil {
+		return err
+	}
+	if err := dueFrom(ctx, tx, h.batchID, next.NextRunAt); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, freeLease+`, unsettled = $2 WHERE token = $1`, h.Token, unsettled)
+	return err
+}
+
+// unsettledAfter tells whether something of a pass that ended with a word may still
+// reach the target. A pass in step has every answer. One that an operator or a fault
+// that may pass cut short may have left an APPEND without its answer: to wait for it
+// costs the next pass seconds, to forget it a doubled message.
+func unsettledAfter(before bool, next migration.UserState) bool {
+	switch {
+	case next.Status == migration.UserStopped || next.Status == migration.UserRemoving:
+		return true
+	case next.Code != "" && (next.Code.Class() == migration.Retry || next.Code.Class() == migration.Wait):
+		return true
+	case next.Code != "" || next.Yielded:
+		return before
+	default:
+		return false
+	}
+}
+
+// asked carries into a pass's next state what an operator asked after the pass had
+// looked last: cur is the user's state in the transaction that ends the pass.
+func asked(next, cur migration.UserState, kind migration.PassKind, now time.Time) migration.UserState {
+	ended := false
+	switch next.Status {
+	case migration.UserCompleted, migration.UserCompletedWithWarnings, migration.UserFailed, migration.UserNeedsCredentials:
+		ended = true
+	}
+	if cur.VerifyDue && !next.VerifyDue && (kind == migration.FirstSync || kind == migration.Resync) {
+		next.VerifyDue = true
+		if next.Status == migration.UserSynced {
+			next.NextRunAt = now
+		}
+	}
+	if cur.Completing && !next.Completing {
+		next.Completing = true
+		if !ended && next.Status != migration.UserStopped {
+			next.Status, next.NextRunAt = migration.UserCompleting, now
+		}
+	}
+	switch {
+	case cur.Removing:
+		next.Removing, next.Status, next.NextRunAt = true, migration.UserRemoving, time.Time{}
+	case cur.Stopping && next.Status != migration.UserStopped:
+		next.Stopping = false
+		if !ended {
+			next.Status, next.NextRunAt = migration.UserStopped, time.Time{}
+		}
+	case next.Status == migration.UserStopped && !cur.Stopping: // started again
+		next.Stopping, next.Status, next.NextRunAt = false, migration.UserQueued, now
+	}
+	return next
+}

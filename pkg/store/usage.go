@@ -1,0 +1,41 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+)
+
+// countUsage adds a pass's bytes to its organisation's day. With synced the user had
+// a first sync: its mailbox counts once for the organisation, also when it is removed
+// and comes again.
+func (s *Store) countUsage(ctx context.Context, tx *sql.Tx, h *holder, bytes int64, synced bool) error {
+	bytes = max(bytes, 0)
+	mailboxes := 0
+	if synced && h.countedBy != h.orgID {
+		mailboxes = 1
+		if _, err := tx.ExecContext(ctx, `UPDATE leases SET counted_by = $2 WHERE token = $1`, h.Token, h.orgID); err != nil {
+			return err
+		}
+	}
+	if bytes == 0 && mailboxes == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO usage (org_id, day, bytes, mailboxes) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (org_id, day) DO UPDATE SET bytes = usage.bytes + excluded.bytes, mailboxes = usage.mailboxes + excluded.mailboxes`,
+		h.orgID, s.today(), bytes, mailboxes)
+	return err
+}
+
+// Usage tells what an organisation has moved since the beginning, in mailboxes that
+// had a first sync and in bytes copied. It outlives batches.
+func (s *Store) Usage(ctx context.Context, orgID int64) (mailboxes, bytes int64, err error) {
+	err = s.r.QueryRowContext(ctx, `SELECT CAST(COALESCE(SUM(mailboxes), 0) AS BIGINT), CAST(COALESCE(SUM(bytes), 0) AS BIGINT)
+		FROM usage WHERE org_id = $1`, orgID).Scan(&mailboxes, &bytes)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read usage: %w", err)
+	}
+	return mailboxes, bytes, nil
+}
+

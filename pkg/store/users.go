@@ -1,0 +1,199 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+const (
+	nameColumns  = `batch_id, email, email_key, user_name, target_user_name, target_login, user_root, target_root, source_secret, target_secret`
+	stateColumns = `status, code, reason, next_run_at, yielded, attempts, failing_since, takeovers,
+		stopping, completing, removing, verify_due, first_synced_at, last_synced_at`
+	userColumns = `id, org_id, batch_id, email, user_name, target_user_name, user_root, target_root, source_secret, target_secret, ` +
+		stateColumns + `, ` + totalColumns + `, running, ` + lastColumns
+	selectUser = `SELECT ` + userColumns + ` FROM users`
+)
+
+func nameArgs(u *migration.User) []any {
+	return []any{
+		u.BatchID, u.EmailAddress, addressKey(u.EmailAddress), u.UserName, u.TargetUserName, loginKey(u), u.UserRoot, u.TargetRoot,
+		sealed(u.SourceSecret), sealed(u.TargetSecret),
+	}
+}
+
+func stateArgs(st *migration.UserState) []any {
+	return []any{
+		string(st.Status), string(st.Code), st.Reason, at(st.NextRunAt), st.Yielded, st.Attempts, at(st.FailingSince), st.Takeovers,
+		st.Stopping, st.Completing, st.Removing, st.VerifyDue, at(st.FirstSyncedAt), at(st.LastSyncedAt),
+	}
+}
+
+func stateDest(st *migration.UserState) []any {
+	return []any{
+		&st.Status, &st.Code, &st.Reason, timeInto{&st.NextRunAt}, &st.Yielded, &st.Attempts, timeInto{&st.FailingSince}, &st.Takeovers,
+		&st.Stopping, &st.Completing, &st.Removing, &st.VerifyDue, timeInto{&st.FirstSyncedAt}, timeInto{&st.LastSyncedAt},
+	}
+}
+
+func scanUser(row interface{ Scan(...any) error }) (migration.User, error) {
+	var u migration.User
+	dest := append([]any{
+		&u.ID, &u.OrgID, &u.BatchID, &u.EmailAddress, &u.UserName, &u.TargetUserName, &u.UserRoot, &u.TargetRoot,
+		&u.SourceSecret, &u.TargetSecret,
+	}, stateDest(&u.UserState)...)
+	dest = append(into(dest, totalFields(&u.Totals)), &u.Running)
+	err := row.Scan(into(dest, lastFields(&u.Last))...)
+	return u, err
+}
+
+func oneUser(ctx context.Context, q querier, what, where string, args ...any) (migration.User, error) {
+	u, err := scanUser(q.QueryRowContext(ctx, selectUser+where, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return migration.User{}, notFound("there is no %s", what)
+	}
+	if err != nil {
+		return migration.User{}, fmt.Errorf("find user: %w", err)
+	}
+	return u, nil
+}
+
+// UserByEmail finds a user of a batch by its address, in any case.
+func (s *Store) UserByEmail(ctx context.Context, batchID int64, email string) (migration.User, error) {
+	return oneUser(ctx, s.r, fmt.Sprintf("user %q in this batch", email), ` WHERE batch_id = $1 AND email_key = $2`, batchID, addressKey(email))
+}
+
+// UserByID finds a user of any batch.
+func (s *Store) UserByID(ctx context.Context, id int64) (migration.User, error) {
+	return oneUser(ctx, s.r, "such user", ` WHERE id = $1`, id)
+}
+
+// UserFilter picks users; what is empty picks all.
+type UserFilter struct {
+	Status migration.UserStatus
+	Code   migration.Code
+}
+
+// ListUsers returns users of a batch by address, those after an address.
+func (s *Store) ListUsers(ctx context.Context, batchID int64, f UserFilter, after string, limit int) ([]migration.User, error) {
+	var out []migration.User
+	err := each(ctx, s.r, func(rows *sql.Rows) error {
+		u, err := scanUser(rows)
+		out = append(out, u)
+		return err
+	}, selectUser+` WHERE batch_id = $1 AND email_key > $2 AND ($3 = '' OR status = $3) AND ($4 = '' OR code = $4)
+		ORDER BY email_key LIMIT $5`, batchID, addressKey(after), string(f.Status), string(f.Code), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list users: %w", err)
+	}
+	return out, nil
+}
+
+// ChangeUser reads a user, lets change alter its names, secrets, batch and state,
+// and writes it, in one transaction. An error of change leaves everything as it was.
+// change must not use the store. It may run again where the transaction has to.
+func (s *Store) ChangeUser(ctx context.Context, id int64, change func(*migration.User) error) (migration.User, error) {
+	var u migration.User
+	err := s.write(ctx, "change user", func(tx *sql.Tx) error {
+		var err error
+		if u, err = oneUser(ctx, tx, "such user", ` WHERE id = $1`+s.dialect.forUpdate, id); err != nil {
+			return err
+		}
+		before := u
+		if err := change(&u); err != nil {
+			return err
+		}
+		u.ID, u.OrgID = before.ID, before.OrgID
+		if u.BatchID != before.BatchID || addressKey(u.EmailAddress) != addressKey(before.EmailAddress) {
+			if err := mayMove(ctx, tx, &u); err != nil {
+				return err
+			}
+		}
+		if u.BatchID != before.BatchID {
+			for _, table := range []string{"items", "receipts"} {
+				if _, err := tx.ExecContext(ctx, `UPDATE `+table+` SET batch_id = $2 WHERE user_id = $1`, id, u.BatchID); err != nil {
+					return err
+				}
+			}
+		}
+		args := append(append([]any{id}, nameArgs(&u)...), stateArgs(&u.UserState)...)
+		if _, err := tx.ExecContext(ctx, `UPDATE users SET `+assign(nameColumns+`, `+stateColumns, 2)+` WHERE id = $1`, args...); err != nil {
+			return err
+		}
+		if !bytes.Equal(u.SourceSecret, before.SourceSecret) || !bytes.Equal(u.TargetSecret, before.TargetSecret) {
+			if err := s.scrubLater(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return dueFrom(ctx, tx, u.BatchID, u.NextRunAt)
+	})
+	if err != nil {
+		return migration.User{}, err
+	}
+	return u, nil
+}
+
+// mayMove checks that u's batch is of its organisation and has no other user of
+// that address.
+func mayMove(ctx context.Context, tx *sql.Tx, u *migration.User) error {
+	var name string
+	err := tx.QueryRowContext(ctx, `SELECT name FROM batches WHERE id = $1 AND org_id = $2 AND NOT removing`, u.BatchID, u.OrgID).Scan(&name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return notFound("there is no such batch")
+	}
+	if err != nil {
+		return err
+	}
+	var other int
+	err = tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM users WHERE batch_id = $1 AND email_key = $2 AND id <> $3`,
+		u.BatchID, addressKey(u.EmailAddress), u.ID).Scan(&other)
+	if err == nil && other > 0 {
+		return conflict("batch %q has a user %q already", name, u.EmailAddress)
+	}
+	return err
+}
+
+// ResetUser forgets what was delivered for a user, so that the next pass adopts it
+// anew: records, items, the counts over all passes and the verify's receipt. While a
+// pass holds or awaits its lease it is a conflict.
+func (s *Store) ResetUser(ctx context.Context, id int64) error {
+	return s.write(ctx, "reset user", func(tx *sql.Tx) error {
+		u, err := oneUser(ctx, tx, "such user", ` WHERE id = $1`+s.dialect.forUpdate, id)
+		if err != nil {
+			return err
+		}
+		var leased int
+		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM leases WHERE user_id = $1`, id).Scan(&leased); err != nil {
+			return err
+		}
+		if leased > 0 {
+			return conflict("a pass of %q runs: stop the user first", u.EmailAddress)
+		}
+		for _, table := range []string{"records", "items", "receipts"} {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE user_id = $1`, id); err != nil {
+				return err
+			}
+		}
+		var none migration.User
+		args := numbers(append(numbers([]any{id}, totalFields(&none.Totals)), false), lastFields(&none.Last))
+		_, err = tx.ExecContext(ctx, `UPDATE users SET `+assign(totalColumns+`, running, `+lastColumns, 2)+` WHERE id = $1`, args...)
+		return err
+	})
+}
+
+// EraseSecrets forgets a user's sealed credentials for good: after the last sync
+// and its verify.
+func (s *Store) EraseSecrets(ctx context.Context, userID int64) error {
+	return s.write(ctx, "erase secrets", func(tx *sql.Tx) error {
+		n, err := execN(ctx, tx, `UPDATE users SET source_secret = NULL, target_secret = NULL
+			WHERE id = $1 AND (source_secret IS NOT NULL OR target_secret IS NOT NULL)`, userID)
+		if err != nil || n == 0 {
+			return err
+		}
+		return s.scrubLater(ctx, tx)
+	})
+}
