@@ -178,19 +178,10 @@ func (c *Control) enterBatch(ctx context.Context, a Actor, org, name string, nee
 	if err := missing(err, "batch", name); err != nil {
 		return migration.Batch{}, err
 	}
-	c.begun(&b)
 	return b, nil
 }
 
-// begun marks a batch as started whose users fell due at StartAt by themselves.
-func (c *Control) begun(b *migration.Batch) {
-	if b.StartedAt.IsZero() && !b.StartAt.IsZero() && !c.now().Before(b.StartAt) {
-		b.StartedAt = b.StartAt
-	}
-}
-
 func (c *Control) look(ctx context.Context, b migration.Batch) (Batch, error) {
-	c.begun(&b)
 	s, err := c.store.Summary(ctx, b.ID)
 	if err != nil {
 		return Batch{}, fmt.Errorf("summarise batch %q: %w", b.Name, err)
@@ -259,6 +250,6 @@ func newcomer(b *migration.Batch, now time.Time) migration.UserState {
 	case !b.StartedAt.IsZero():
 		return migration.UserState{Status: migration.UserQueued, NextRunAt: now}
 	default:
-		return migration.UserState{Status: migration.UserCreated, NextRunAt: b.StartAt}
+		return migration.UserState{Status: migration.UserCreated}
 	}
 }

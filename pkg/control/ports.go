@@ -32,6 +32,7 @@ type Orgs interface {
 
 	AddEvent(ctx context.Context, e migration.Event) error
 	EventsAfter(ctx context.Context, orgID, batchID, afterID int64, limit int) ([]migration.Event, error)
+	PurgeIdempotent(ctx context.Context, before time.Time) error
 	Audit(ctx context.Context, orgID, beforeID int64, limit int) ([]migration.Event, error)
 
 	// RewrapSecrets passes sealed secrets through rewrap, limit at a time in the order
@@ -60,6 +61,9 @@ type Batches interface {
 	LiveMailboxes(ctx context.Context, b *migration.Batch, emails []string) (map[string]string, error)
 	BatchByName(ctx context.Context, orgID int64, name string) (migration.Batch, error)
 	ListBatches(ctx context.Context, orgID int64, after string, limit int) ([]migration.Batch, error)
+	// ScheduledBatches answers the batches of all organisations whose time to start or
+	// to complete has come.
+	ScheduledBatches(ctx context.Context, now time.Time) ([]migration.Batch, error)
 	UpdateBatch(ctx context.Context, b *migration.Batch) error
 	Summary(ctx context.Context, batchID int64) (migration.Summary, error)
 

@@ -61,7 +61,7 @@ func (c *Control) keptReport(ctx context.Context, orgID int64, batch string, kin
 func (c *Control) statisticsRows(ctx context.Context, batchID int64) iter.Seq2[report.StatisticsRow, error] {
 	return func(yield func(report.StatisticsRow, error) bool) {
 		for u, err := range c.allUsers(ctx, batchID) {
-			if !yield(report.StatisticsOf(u, look(u).Messages), err) || err != nil {
+			if !yield(report.StatisticsOf(u), err) || err != nil {
 				return
 			}
 		}

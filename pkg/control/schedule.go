@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,15 +13,18 @@ import (
 // scheduleEvery is how often Run looks for batches whose time has come.
 const scheduleEvery = 15 * time.Second
 
-// Run completes batches at the time that was set for it, until ctx ends. Several
-// processes may run it: completing twice is harmless. (A start time needs nobody: the
-// batch's users are due at it.)
+// keepAnswers is how long the answer to an Idempotency-Key is kept.
+const keepAnswers = 24 * time.Hour
+
+// Run does what has its hour, until ctx ends: it starts and completes batches at the
+// time that was set for it, and forgets answers kept for idempotency. Several
+// processes may run it; doing it twice is harmless.
 func (c *Control) Run(ctx context.Context) error {
 	tick := time.NewTicker(scheduleEvery)
 	defer tick.Stop()
 	for {
-		if err := c.CompleteDue(ctx); err != nil && ctx.Err() == nil {
-			c.log.Error("scheduled completions not looked at", zap.Error(err))
+		if err := c.Scheduled(ctx); err != nil && ctx.Err() == nil {
+			c.log.Error("schedule not followed", zap.Error(err))
 		}
 		select {
 		case <-ctx.Done():
@@ -30,27 +34,37 @@ func (c *Control) Run(ctx context.Context) error {
 	}
 }
 
-// CompleteDue completes the batches whose completion time has come.
-func (c *Control) CompleteDue(ctx context.Context) error {
-	service := Actor{Role: migration.Owner}
-	orgs, err := c.store.ListOrgs(ctx)
-	if err != nil {
+// Scheduled does what is due now.
+func (c *Control) Scheduled(ctx context.Context) error {
+	now := c.now()
+	if err := c.store.PurgeIdempotent(ctx, now.Add(-keepAnswers)); err != nil {
+		return fmt.Errorf("forget kept answers: %w", err)
+	}
+	due, err := c.store.ScheduledBatches(ctx, now)
+	if err != nil || len(due) == 0 {
 		return err
 	}
+	orgs, err := c.store.ListOrgs(ctx)
+	if err != nil {
+		return fmt.Errorf("list organisations: %w", err)
+	}
+	names := map[int64]string{}
 	for _, o := range orgs {
-		list := pages(func(after string) ([]migration.Batch, error) {
-			return c.store.ListBatches(ctx, o.ID, after, page)
-		}, func(b migration.Batch) string { return b.Name })
-		for b, err := range list {
-			if err != nil {
-				return err
+		names[o.ID] = o.Name
+	}
+	service := Actor{Role: migration.Owner}
+	for _, b := range due {
+		if b.Stopped {
+			continue // it completes once somebody has started it again
+		}
+		do := c.StartBatch
+		if !b.CompleteAt.IsZero() && !b.CompleteAt.After(now) {
+			do = func(ctx context.Context, a Actor, org, name string) (Batch, error) {
+				return c.CompleteBatch(ctx, a, org, name, time.Time{})
 			}
-			if b.CompleteAt.IsZero() || b.CompleteAt.After(c.now()) || b.Completing || b.Removing {
-				continue
-			}
-			if _, err := c.CompleteBatch(ctx, service, o.Name, b.Name, time.Time{}); err != nil {
-				c.log.Warn("scheduled completion refused", zap.String("batch", b.Name), zap.Error(err))
-			}
+		}
+		if _, err := do(ctx, service, names[b.OrgID], b.Name); err != nil {
+			c.log.Warn("scheduled start or completion refused", zap.String("batch", b.Name), zap.Error(err))
 		}
 	}
 	return nil

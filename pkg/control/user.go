@@ -8,25 +8,20 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// User is a user with what follows from its state.
-type User struct {
-	migration.User
-	Messages migration.Tally // over all passes
-}
-
-func look(u migration.User) User {
-	return User{User: u, Messages: u.Totals.Messages(u.Last, running(u.UserState))}
-}
-
-// running reports whether u.Last is a pass under way, whose numbers are not yet in the
-// totals.
-func running(s migration.UserState) bool {
-	return s.Status == migration.UserSyncing || s.Status == migration.UserIncrementalSyncing ||
-		s.Status == migration.UserCompleting && s.NextRunAt.IsZero()
+// busy reports whether a pass of the user is under way, or about to be: its end moves
+// the user on, not an operator.
+func busy(s migration.UserState) bool {
+	switch s.Status {
+	case migration.UserSyncing, migration.UserIncrementalSyncing, migration.UserValidating:
+		return true
+	case migration.UserCompleting:
+		return s.NextRunAt.IsZero()
+	}
+	return false
 }
 
 // Users lists a batch's users by address.
-func (c *Control) Users(ctx context.Context, a Actor, org, batch string, f migration.UserFilter, after string, limit int) ([]User, error) {
+func (c *Control) Users(ctx context.Context, a Actor, org, batch string, f migration.UserFilter, after string, limit int) ([]migration.User, error) {
 	b, err := c.enterBatch(ctx, a, org, batch, migration.Viewer)
 	if err != nil {
 		return nil, err
@@ -35,17 +30,13 @@ func (c *Control) Users(ctx context.Context, a Actor, org, batch string, f migra
 	if err != nil {
 		return nil, fmt.Errorf("list the users of %q: %w", batch, err)
 	}
-	out := make([]User, len(list))
-	for i, u := range list {
-		out[i] = look(u)
-	}
-	return out, nil
+	return list, nil
 }
 
 // User finds one user.
-func (c *Control) User(ctx context.Context, a Actor, org, batch, email string) (User, error) {
+func (c *Control) User(ctx context.Context, a Actor, org, batch, email string) (migration.User, error) {
 	_, u, err := c.enterUser(ctx, a, org, batch, email, migration.Viewer)
-	return look(u), err
+	return u, err
 }
 
 func (c *Control) enterUser(ctx context.Context, a Actor, org, batch, email string, need migration.Role) (migration.Batch, migration.User, error) {
@@ -58,21 +49,21 @@ func (c *Control) enterUser(ctx context.Context, a Actor, org, batch, email stri
 }
 
 // changeUser runs one change of one user with all that goes with it.
-func (c *Control) changeUser(ctx context.Context, a Actor, org, batch, email, kind string, change func(migration.Batch, *migration.User, time.Time) error) (User, error) {
+func (c *Control) changeUser(ctx context.Context, a Actor, org, batch, email, kind string, change func(migration.Batch, *migration.User, time.Time) error) (migration.User, error) {
 	b, u, err := c.enterUser(ctx, a, org, batch, email, migration.Operator)
 	if err != nil {
-		return User{}, err
+		return migration.User{}, err
 	}
 	if b.Removing || u.Removing {
-		return User{}, fault(migration.Conflict, "%s is being removed", email)
+		return migration.User{}, fault(migration.Conflict, "%s is being removed", email)
 	}
 	u, err = c.store.ChangeUser(ctx, u.ID, func(u *migration.User) error { return change(b, u, c.now()) })
 	if err != nil {
-		return User{}, fmt.Errorf("%s %s: %w", kind, email, err)
+		return migration.User{}, fmt.Errorf("%s %s: %w", kind, email, err)
 	}
 	c.audit(ctx, a, userEvent(b, u, kind))
 	c.kick()
-	return look(u), nil
+	return u, nil
 }
 
 func userEvent(b migration.Batch, u migration.User, kind string) migration.Event {
@@ -81,7 +72,7 @@ func userEvent(b migration.Batch, u migration.User, kind string) migration.Event
 }
 
 // RetryUser tries a user again now, whatever it failed of.
-func (c *Control) RetryUser(ctx context.Context, a Actor, org, batch, email string) (User, error) {
+func (c *Control) RetryUser(ctx context.Context, a Actor, org, batch, email string) (migration.User, error) {
 	return c.changeUser(ctx, a, org, batch, email, "user.retried", func(b migration.Batch, u *migration.User, now time.Time) error {
 		if err := runs(&b); err != nil {
 			return err
@@ -90,12 +81,16 @@ func (c *Control) RetryUser(ctx context.Context, a Actor, org, batch, email stri
 	})
 }
 
+func completed(u *migration.User) bool {
+	return u.Status == migration.UserCompleted || u.Status == migration.UserCompletedWithWarnings
+}
+
 func retry(u *migration.User, now time.Time) error {
-	switch u.Status {
-	case migration.UserCompleted, migration.UserCompletedWithWarnings:
+	if completed(u) {
 		return fault(migration.Conflict, "%s is completed", u.EmailAddress)
-	case migration.UserSyncing, migration.UserIncrementalSyncing, migration.UserValidating:
-		u.Stopping = false // it runs: it goes on
+	}
+	if busy(u.UserState) {
+		u.Stopping = false // it goes on
 		return nil
 	}
 	due(u, now)
@@ -117,17 +112,17 @@ func due(u *migration.User, now time.Time) {
 }
 
 // StopUser stops one user; a pass under way ends at its next window.
-func (c *Control) StopUser(ctx context.Context, a Actor, org, batch, email string) (User, error) {
+func (c *Control) StopUser(ctx context.Context, a Actor, org, batch, email string) (migration.User, error) {
 	_, u, err := c.enterUser(ctx, a, org, batch, email, migration.Operator)
 	if err != nil {
-		return User{}, err
+		return migration.User{}, err
 	}
 	held := false
 	stop := func(_ migration.Batch, u *migration.User, _ time.Time) error {
 		switch {
-		case u.Status == migration.UserCompleted || u.Status == migration.UserCompletedWithWarnings:
+		case completed(u):
 			return fault(migration.Conflict, "%s is completed", u.EmailAddress)
-		case held || running(u.UserState):
+		case held || busy(u.UserState):
 			u.Stopping = true
 		default:
 			u.Status, u.NextRunAt, u.Stopping = migration.UserStopped, time.Time{}, false
@@ -135,7 +130,7 @@ func (c *Control) StopUser(ctx context.Context, a Actor, org, batch, email strin
 		return nil
 	}
 	if _, held, err = c.store.LeaseOfUser(ctx, u.ID); err != nil {
-		return User{}, fmt.Errorf("look for a pass of %s: %w", email, err)
+		return migration.User{}, fmt.Errorf("look for a pass of %s: %w", email, err)
 	}
 	out, err := c.changeUser(ctx, a, org, batch, email, "user.stopped", stop)
 	if err != nil || held {
@@ -146,11 +141,11 @@ func (c *Control) StopUser(ctx context.Context, a Actor, org, batch, email strin
 		return out, err
 	}
 	u, err = c.store.ChangeUser(ctx, u.ID, func(u *migration.User) error { u.Stopping = true; return nil })
-	return look(u), err
+	return u, err
 }
 
 // CompleteUser asks for a last sync of one user, then no more.
-func (c *Control) CompleteUser(ctx context.Context, a Actor, org, batch, email string) (User, error) {
+func (c *Control) CompleteUser(ctx context.Context, a Actor, org, batch, email string) (migration.User, error) {
 	return c.changeUser(ctx, a, org, batch, email, "user.completing", func(b migration.Batch, u *migration.User, now time.Time) error {
 		if err := runs(&b); err != nil {
 			return err
@@ -162,7 +157,7 @@ func (c *Control) CompleteUser(ctx context.Context, a Actor, org, batch, email s
 			return fault(migration.Conflict, "%s is %s: mend and retry it first", u.EmailAddress, u.Status)
 		}
 		u.Completing = true
-		if !running(u.UserState) {
+		if !busy(u.UserState) {
 			due(u, now)
 		}
 		return nil
@@ -171,19 +166,19 @@ func (c *Control) CompleteUser(ctx context.Context, a Actor, org, batch, email s
 
 // ResetUser forgets what is known of a user's messages: the next pass recognises what
 // is at the target already.
-func (c *Control) ResetUser(ctx context.Context, a Actor, org, batch, email string) (User, error) {
+func (c *Control) ResetUser(ctx context.Context, a Actor, org, batch, email string) (migration.User, error) {
 	b, u, err := c.enterUser(ctx, a, org, batch, email, migration.Operator)
 	if err != nil {
-		return User{}, err
+		return migration.User{}, err
 	}
 	if err := c.store.ResetUser(ctx, u.ID); err != nil {
-		return User{}, fmt.Errorf("reset %s: %w", email, err)
+		return migration.User{}, fmt.Errorf("reset %s: %w", email, err)
 	}
 	c.audit(ctx, a, userEvent(b, u, "user.reset"))
 	if u, err = c.store.UserByID(ctx, u.ID); err != nil {
-		return User{}, fmt.Errorf("find user %s: %w", email, err)
+		return migration.User{}, fmt.Errorf("find user %s: %w", email, err)
 	}
-	return look(u), nil
+	return u, nil
 }
 
 // RemoveUser takes a user out of its batch. gone is whether nothing of it is left;
@@ -216,16 +211,16 @@ type UserCredentials struct {
 
 // SetCredentials gives a user new credentials; one that paused for want of them goes
 // on by itself.
-func (c *Control) SetCredentials(ctx context.Context, a Actor, org, batch, email string, with UserCredentials) (User, error) {
+func (c *Control) SetCredentials(ctx context.Context, a Actor, org, batch, email string, with UserCredentials) (migration.User, error) {
 	if with == (UserCredentials{}) {
-		return User{}, fault(migration.InvalidArgument, "no credentials are given")
+		return migration.User{}, fault(migration.InvalidArgument, "no credentials are given")
 	}
 	for what, s := range map[string]string{
 		"userName": with.UserName, "targetUserName": with.TargetUserName,
 		"password": with.Password.Reveal(), "targetPassword": with.TargetPassword.Reveal(),
 	} {
 		if err := checkLogin(what, s); err != nil {
-			return User{}, err
+			return migration.User{}, err
 		}
 	}
 	return c.changeUser(ctx, a, org, batch, email, "user.credentialsSet", func(b migration.Batch, u *migration.User, now time.Time) error {

@@ -40,7 +40,7 @@ func TestFormulasAreTextInACSV(t *testing.T) {
 		u.Status, u.Code, u.Reason = migration.UserFailed, migration.AuthFailed, evil
 		row, _ := report.ErrorOf(u)
 		for _, text := range []string{
-			render(t, report.CSV, report.Statistics, seq(report.StatisticsOf(u, migration.Tally{}))),
+			render(t, report.CSV, report.Statistics, seq(report.StatisticsOf(u))),
 			render(t, report.CSV, report.Errors, seq(row)),
 		} {
 			lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()

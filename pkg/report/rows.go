@@ -51,8 +51,9 @@ type StatisticsRow struct {
 	Attempts      int                  `json:"attempts"`
 }
 
-// StatisticsOf returns u's row; m is its messages over all passes.
-func StatisticsOf(u migration.User, m migration.Tally) StatisticsRow {
+// StatisticsOf returns u's row.
+func StatisticsOf(u migration.User) StatisticsRow {
+	m := u.Messages()
 	return StatisticsRow{
 		EmailAddress: u.EmailAddress, UserName: u.UserName,
 		Status: u.Status, Code: u.Code, Reason: u.Reason, Remedy: u.Code.Remedy(),

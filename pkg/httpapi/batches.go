@@ -1,0 +1,201 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/mailhaul/mailhaul/pkg/client"
+	"github.com/mailhaul/mailhaul/pkg/control"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+type (
+	batchIn struct {
+		inOrg
+		Name string `path:"name" maxLength:"64"`
+	}
+	batchOut struct{ Body client.Batch }
+)
+
+const (
+	batchesPath = "/v1/orgs/{org}/batches"
+	batchPath   = batchesPath + "/{name}"
+)
+
+func (a *api) batchRoutes() {
+	c := a.Control
+	route(a, http.MethodGet, batchesPath, "listBatches", "List batches",
+		func(ctx context.Context, who control.Actor, in *struct {
+			inOrg
+			paging
+		}) (*pageOut[client.Batch], error) {
+			after, err := in.after()
+			if err != nil {
+				return nil, err
+			}
+			rows, err := c.Batches(ctx, who, in.Org, after, in.Limit+1)
+			if err != nil {
+				return nil, err
+			}
+			return page(rows, in.Limit, batchWire, func(b control.Batch) string { return b.Name }), nil
+		})
+	route(a, http.MethodGet, batchPath, "getBatch", "Find a batch",
+		func(ctx context.Context, who control.Actor, in *batchIn) (*batchOut, error) {
+			return answerBatch(c.Batch(ctx, who, in.Org, in.Name))
+		})
+	route(a, http.MethodPatch, batchPath, "changeBatch", "Change a batch's settings",
+		func(ctx context.Context, who control.Actor, in *struct {
+			batchIn
+			Body client.BatchChange
+		}) (*batchOut, error) {
+			change, err := batchChange(in.Body)
+			if err != nil {
+				return nil, err
+			}
+			return answerBatch(c.ChangeBatch(ctx, who, in.Org, in.Name, change))
+		})
+	route(a, http.MethodDelete, batchPath, "removeBatch", "Remove a batch: 204 when it is gone, 202 while a pass is ending",
+		func(ctx context.Context, who control.Actor, in *struct {
+			batchIn
+			Force      bool   `query:"force"`
+			KeepReport bool   `query:"keepReport" doc:"keep a final report"`
+			Confirm    string `query:"confirm" doc:"the batch's name"`
+		}) (*removed, error) {
+			return answerRemoved(c.RemoveBatch(ctx, who, in.Org, in.Name,
+				control.Removal{Force: in.Force, Confirm: in.Confirm, Keep: in.KeepReport}))
+		}, status(http.StatusNoContent))
+	a.verbRoutes()
+	a.uploadRoutes()
+}
+
+func (a *api) verbRoutes() {
+	c := a.Control
+	for _, v := range []struct {
+		verb, summary string
+		do            func(context.Context, control.Actor, string, string) (control.Batch, error)
+	}{
+		{"start", "Start or resume a batch, and retry its failed users", c.StartBatch},
+		{"stop", "Stop a batch", c.StopBatch},
+		{"sync", "Sync all users now", c.SyncBatch},
+		{"verify", "Compare both sides of every synced user", c.VerifyBatch},
+	} {
+		route(a, http.MethodPost, batchPath+"/"+v.verb, v.verb+"Batch", v.summary,
+			func(ctx context.Context, who control.Actor, in *batchIn) (*batchOut, error) {
+				return answerBatch(v.do(ctx, who, in.Org, in.Name))
+			})
+	}
+	route(a, http.MethodPost, batchPath+"/complete", "completeBatch", "Sync a last time, then no more",
+		func(ctx context.Context, who control.Actor, in *struct {
+			batchIn
+			Body *client.Completion
+		}) (*batchOut, error) {
+			var at time.Time
+			if in.Body != nil && in.Body.At != nil {
+				at = *in.Body.At
+			}
+			return answerBatch(c.CompleteBatch(ctx, who, in.Org, in.Name, at))
+		})
+}
+
+// removed is 204, or 202 while a pass is still ending.
+type removed struct{ Status int }
+
+func answerRemoved(gone bool, err error) (*removed, error) {
+	if err != nil {
+		return nil, err
+	}
+	if gone {
+		return &removed{http.StatusNoContent}, nil
+	}
+	return &removed{http.StatusAccepted}, nil
+}
+
+func answerBatch(b control.Batch, err error) (*batchOut, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &batchOut{batchWire(b)}, nil
+}
+
+func batchChange(in client.BatchChange) (func(*migration.BatchSpec), error) {
+	var interval *time.Duration
+	if in.ResyncInterval != nil {
+		d, err := parseDuration("resyncInterval", *in.ResyncInterval)
+		if err != nil {
+			return nil, err
+		}
+		interval = &d
+	}
+	return func(s *migration.BatchSpec) {
+		set(&s.ExcludeFolders, in.ExcludeFolders)
+		set(&s.IncludeFolders, in.IncludeFolders)
+		set(&s.Deletions, in.Deletions)
+		set(&s.ResyncInterval, interval)
+		set(&s.Notify, in.Notify)
+	}, nil
+}
+
+// created is a new batch, or what a dry run found.
+type created struct {
+	Status int
+	Body   any
+}
+
+func (a *api) uploadRoutes() {
+	c := a.Control
+	route(a, http.MethodPost, batchesPath, "createBatch", "Make a batch from a CSV file",
+		func(ctx context.Context, who control.Actor, in *struct {
+			inOrg
+			DryRun      bool   `query:"dryRun" doc:"check the file, store nothing"`
+			ContentType string `header:"Content-Type"`
+		}) (*created, error) {
+			u, err := parseUpload(in.ContentType, wholeBody(ctx))
+			if err != nil {
+				return nil, err
+			}
+			spec, err := batchSpec(u.spec)
+			if err != nil {
+				return nil, err
+			}
+			b, n, err := c.CreateBatch(ctx, who, in.Org, control.NewBatch{Name: u.spec.Name, BatchSpec: spec, File: u.file, DryRun: in.DryRun})
+			if err != nil {
+				return nil, err
+			}
+			if in.DryRun {
+				return &created{http.StatusOK, client.DryRun{DryRun: true, Name: b.Name, Mailboxes: n}}, nil
+			}
+			return &created{http.StatusCreated, batchWire(b)}, nil
+		}, status(http.StatusCreated), a.describeUpload)
+	route(a, http.MethodPost, batchPath+"/users", "addUsers", "Add the rows of a CSV file to a batch",
+		func(ctx context.Context, who control.Actor, in *struct {
+			batchIn
+			ContentType string `header:"Content-Type"`
+		}) (*struct{ Body client.Added }, error) {
+			u, err := parseUpload(in.ContentType, wholeBody(ctx))
+			if err != nil {
+				return nil, err
+			}
+			res, err := c.AddUsers(ctx, who, in.Org, in.Name, u.file)
+			if err != nil {
+				return nil, err
+			}
+			return &struct{ Body client.Added }{client.Added(res)}, nil
+		}, a.describeUpload)
+}
+
+// describeUpload writes the two forms of an upload into the OpenAPI document. The
+// body has no schema for huma to validate: parseUpload does.
+func (a *api) describeUpload(op *huma.Operation) {
+	text := func(s string) *huma.Schema { return &huma.Schema{Type: "string", Description: s} }
+	op.Description = "The body is multipart/form-data with the parts spec (JSON) and csv (a file), or JSON: the spec with the file as a string in csv. " +
+		"The spec's fields are those of a batch: name, type, sourceEndpoint, targetEndpoint, autoStart, startAt, excludeFolders, includeFolders, " +
+		"deletions, resyncInterval, notify; and of the file: encoding, allowUnknownColumns."
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		"multipart/form-data": {Schema: &huma.Schema{Type: "object", Required: []string{"csv"}, Properties: map[string]*huma.Schema{
+			"spec": text("JSON"), "csv": {Type: "string", Format: "binary"},
+		}}},
+	}}
+}

@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/mailhaul/mailhaul/pkg/client"
+	"github.com/mailhaul/mailhaul/pkg/control"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+type (
+	endpointIn struct {
+		inOrg
+		Name string `path:"name" maxLength:"64"`
+	}
+	endpointOut struct{ Body client.Endpoint }
+	testOut     struct{ Body client.TestResult }
+)
+
+func (a *api) endpointRoutes() {
+	c := a.Control
+	const all, one = "/v1/orgs/{org}/endpoints", "/v1/orgs/{org}/endpoints/{name}"
+	route(a, http.MethodPost, all, "createEndpoint", "Make an endpoint, after a test",
+		func(ctx context.Context, who control.Actor, in *struct {
+			inOrg
+			SkipTest bool `query:"skipTest"`
+			Body     client.NewEndpoint
+		}) (*endpointOut, error) {
+			e, err := c.CreateEndpoint(ctx, who, in.Org, in.Body.Name, endpointSpec(in.Body.EndpointSpec),
+				migration.NewSecret(in.Body.AdminPassword), in.SkipTest)
+			return &endpointOut{endpointWire(e)}, err
+		}, status(http.StatusCreated))
+	route(a, http.MethodGet, all, "listEndpoints", "List endpoints",
+		func(ctx context.Context, who control.Actor, in *struct {
+			inOrg
+			paging
+		}) (*pageOut[client.Endpoint], error) {
+			rows, err := c.Endpoints(ctx, who, in.Org)
+			if err != nil {
+				return nil, err
+			}
+			return slice(rows, in.paging, endpointWire)
+		})
+	route(a, http.MethodGet, one, "getEndpoint", "Find an endpoint",
+		func(ctx context.Context, who control.Actor, in *endpointIn) (*endpointOut, error) {
+			e, err := c.Endpoint(ctx, who, in.Org, in.Name)
+			return &endpointOut{endpointWire(e)}, err
+		})
+	route(a, http.MethodPatch, one, "changeEndpoint", "Change an endpoint, also while batches run",
+		func(ctx context.Context, who control.Actor, in *struct {
+			endpointIn
+			Body client.EndpointChange
+		}) (*endpointOut, error) {
+			var password migration.Secret
+			if in.Body.AdminPassword != nil {
+				password = migration.NewSecret(*in.Body.AdminPassword)
+			}
+			change := func(s *migration.EndpointSpec) { applyEndpoint(s, in.Body) }
+			e, err := c.ChangeEndpoint(ctx, who, in.Org, in.Name, change, password)
+			return &endpointOut{endpointWire(e)}, err
+		})
+	route(a, http.MethodDelete, one, "deleteEndpoint", "Delete an endpoint that no batch uses",
+		func(ctx context.Context, who control.Actor, in *endpointIn) (*none, error) {
+			return nil, c.DeleteEndpoint(ctx, who, in.Org, in.Name)
+		}, status(http.StatusNoContent))
+	route(a, http.MethodPost, one+"/test", "testEndpoint", "Test an endpoint stage by stage",
+		func(ctx context.Context, who control.Actor, in *struct {
+			endpointIn
+			Body *client.EndpointTest
+		}) (*testOut, error) {
+			var with control.Credentials
+			if in.Body != nil {
+				with = control.Credentials{User: in.Body.User, Password: migration.NewSecret(in.Body.Password)}
+			}
+			list, err := c.TestEndpoint(ctx, who, in.Org, in.Name, with)
+			if err != nil {
+				return nil, err
+			}
+			out := client.TestResult{OK: true, Stages: stages(list)}
+			for _, s := range list {
+				out.OK = out.OK && s.OK
+			}
+			return &testOut{out}, nil
+		})
+}
+
+func applyEndpoint(s *migration.EndpointSpec, c client.EndpointChange) {
+	set(&s.Preset, c.Preset)
+	set(&s.Host, c.Host)
+	set(&s.Port, c.Port)
+	if c.Security != nil {
+		s.Security = migration.Security(*c.Security)
+	}
+	set(&s.Auth, c.Auth)
+	set(&s.LoginTemplate, c.LoginTemplate)
+	set(&s.AdminUser, c.AdminUser)
+	set(&s.TestMailbox, c.TestMailbox)
+	set(&s.MaxConcurrentMigrations, c.MaxConcurrentMigrations)
+	set(&s.MaxConcurrentIncrementalSyncs, c.MaxConcurrentIncrementalSyncs)
+}
+
+// set puts *from, where there is one, into to.
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}

@@ -1,0 +1,117 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/client"
+	"github.com/mailhaul/mailhaul/pkg/control"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+type (
+	none  struct{}
+	inOrg struct {
+		Org string `path:"org" maxLength:"64"`
+	}
+	orgOut   struct{ Body client.Org }
+	tokenOut struct{ Body client.Token }
+	tokenIn  struct {
+		inOrg
+		ID string `path:"id" maxLength:"64"`
+	}
+)
+
+func (a *api) orgRoutes() {
+	c := a.Control
+	route(a, http.MethodPost, "/v1/orgs", "createOrg", "Make an organisation",
+		func(ctx context.Context, who control.Actor, in *struct{ Body client.NewOrg }) (*orgOut, error) {
+			o, err := c.CreateOrg(ctx, who, in.Body.Name)
+			return &orgOut{orgWire(o)}, err
+		}, status(http.StatusCreated))
+	route(a, http.MethodGet, "/v1/orgs", "listOrgs", "List organisations",
+		func(ctx context.Context, who control.Actor, in *struct{ paging }) (*pageOut[client.Org], error) {
+			all, err := c.Orgs(ctx, who)
+			if err != nil {
+				return nil, err
+			}
+			return slice(all, in.paging, orgWire)
+		})
+	route(a, http.MethodGet, "/v1/orgs/{org}", "getOrg", "Find an organisation",
+		func(ctx context.Context, who control.Actor, in *inOrg) (*orgOut, error) {
+			o, err := c.Org(ctx, who, in.Org)
+			return &orgOut{orgWire(o)}, err
+		})
+	route(a, http.MethodDelete, "/v1/orgs/{org}", "deleteOrg", "Delete an organisation without batches",
+		func(ctx context.Context, who control.Actor, in *struct {
+			inOrg
+			Confirm string `query:"confirm" doc:"the organisation's name"`
+		}) (*none, error) {
+			return nil, c.DeleteOrg(ctx, who, in.Org, in.Confirm)
+		}, status(http.StatusNoContent))
+	route(a, http.MethodGet, "/v1/orgs/{org}/audit", "audit", "Who did what, newest first",
+		func(ctx context.Context, who control.Actor, in *struct {
+			inOrg
+			paging
+		}) (*pageOut[client.Event], error) {
+			before, err := in.afterID()
+			if err != nil {
+				return nil, err
+			}
+			rows, err := c.Audit(ctx, who, in.Org, before, in.Limit+1)
+			if err != nil {
+				return nil, err
+			}
+			return page(rows, in.Limit, func(e migration.Event) client.Event { return eventWire(control.Event{Event: e}) },
+				func(e migration.Event) string { return strconv.FormatInt(e.ID, 10) }), nil
+		})
+	route(a, http.MethodPost, "/v1/vault/rotate", "rotateKeys", "Put every secret under the vault's first key",
+		func(ctx context.Context, who control.Actor, _ *none) (*struct{ Body client.Rotated }, error) {
+			n, err := c.RotateKeys(ctx, who)
+			return &struct{ Body client.Rotated }{client.Rotated{Secrets: n}}, err
+		})
+	a.tokenRoutes()
+}
+
+func (a *api) tokenRoutes() {
+	c := a.Control
+	route(a, http.MethodPost, "/v1/orgs/{org}/tokens", "createToken", "Make a token; its value is told this once",
+		func(ctx context.Context, who control.Actor, in *struct {
+			inOrg
+			Body client.NewToken
+		}) (*struct{ Body client.CreatedToken }, error) {
+			var expires time.Duration
+			var err error
+			if expires, err = parseDuration("expires", in.Body.Expires); err != nil {
+				return nil, err
+			}
+			t, err := c.CreateToken(ctx, who, in.Org, migration.Role(in.Body.Role), expires)
+			if err != nil {
+				return nil, err
+			}
+			body := client.CreatedToken{Token: tokenWire(t.Token), Value: t.Value.Reveal(), Warning: t.Warning}
+			return &struct{ Body client.CreatedToken }{body}, nil
+		}, status(http.StatusCreated))
+	route(a, http.MethodGet, "/v1/orgs/{org}/tokens", "listTokens", "List tokens",
+		func(ctx context.Context, who control.Actor, in *struct {
+			inOrg
+			paging
+		}) (*pageOut[client.Token], error) {
+			all, err := c.Tokens(ctx, who, in.Org)
+			if err != nil {
+				return nil, err
+			}
+			return slice(all, in.paging, tokenWire)
+		})
+	route(a, http.MethodGet, "/v1/orgs/{org}/tokens/{id}", "getToken", "Find a token",
+		func(ctx context.Context, who control.Actor, in *tokenIn) (*tokenOut, error) {
+			t, err := c.Token(ctx, who, in.Org, in.ID)
+			return &tokenOut{tokenWire(t)}, err
+		})
+	route(a, http.MethodDelete, "/v1/orgs/{org}/tokens/{id}", "revokeToken", "End a token at once",
+		func(ctx context.Context, who control.Actor, in *tokenIn) (*none, error) {
+			return nil, c.RevokeToken(ctx, who, in.Org, in.ID)
+		}, status(http.StatusNoContent))
+}

@@ -1,0 +1,36 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"go.uber.org/zap"
+
+	"github.com/mailhaul/mailhaul/pkg/control"
+	"github.com/mailhaul/mailhaul/pkg/report"
+)
+
+func (a *api) reportRoutes() {
+	route(a, http.MethodGet, batchPath+"/reports/{report}", "report", "statistics, errors or receipts of a batch as CSV or JSON",
+		func(ctx context.Context, who control.Actor, in *struct {
+			batchIn
+			Report string `path:"report"`
+			Format string `query:"format" default:"csv"`
+		}) (*huma.StreamResponse, error) {
+			kind, format := report.Kind(in.Report), report.Format(in.Format)
+			write, err := a.Control.Report(ctx, who, in.Org, in.Name, kind, format)
+			if err != nil {
+				return nil, err
+			}
+			return &huma.StreamResponse{Body: func(out huma.Context) {
+				out.SetHeader("Content-Type", format.ContentType())
+				out.SetHeader("Content-Disposition", `attachment; filename="`+in.Name+"-"+in.Report+"."+in.Format+`"`)
+				if err := write(out.BodyWriter()); err != nil {
+					a.Log.Error("report broke off", zap.String("report", in.Report), zap.Error(err))
+					// Half a report must not look like a whole one.
+					panic(http.ErrAbortHandler)
+				}
+			}}, nil
+		})
+}

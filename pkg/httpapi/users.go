@@ -1,0 +1,97 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/mailhaul/mailhaul/pkg/client"
+	"github.com/mailhaul/mailhaul/pkg/control"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+type (
+	userIn struct {
+		batchIn
+		Email string `path:"email" maxLength:"320"`
+	}
+	userOut struct{ Body client.User }
+)
+
+func (a *api) userRoutes() {
+	c := a.Control
+	const all, one = batchPath + "/users", batchPath + "/users/{email}"
+	route(a, http.MethodGet, all, "listUsers", "List a batch's users",
+		func(ctx context.Context, who control.Actor, in *struct {
+			batchIn
+			paging
+			Status string `query:"status"`
+			Code   string `query:"code"`
+		}) (*pageOut[client.User], error) {
+			after, err := in.after()
+			if err != nil {
+				return nil, err
+			}
+			f := migration.UserFilter{Status: migration.UserStatus(in.Status), Code: migration.Code(in.Code)}
+			rows, err := c.Users(ctx, who, in.Org, in.Name, f, after, in.Limit+1)
+			if err != nil {
+				return nil, err
+			}
+			return page(rows, in.Limit, userWire, func(u migration.User) string { return u.EmailAddress }), nil
+		})
+	route(a, http.MethodGet, one, "getUser", "Find a user",
+		func(ctx context.Context, who control.Actor, in *userIn) (*userOut, error) {
+			return answerUser(c.User(ctx, who, in.Org, in.Name, in.Email))
+		})
+	route(a, http.MethodDelete, one, "removeUser", "Take a user out of its batch: 204 when it is gone, 202 while its pass is ending",
+		func(ctx context.Context, who control.Actor, in *userIn) (*removed, error) {
+			return answerRemoved(c.RemoveUser(ctx, who, in.Org, in.Name, in.Email))
+		}, status(http.StatusNoContent))
+	for _, v := range []struct {
+		verb, summary string
+		do            func(context.Context, control.Actor, string, string, string) (migration.User, error)
+	}{
+		{"retry", "Try a user again now", c.RetryUser},
+		{"stop", "Stop a user", c.StopUser},
+		{"complete", "Sync a user a last time, then no more", c.CompleteUser},
+		{"reset", "Forget what is known of a user's messages", c.ResetUser},
+	} {
+		route(a, http.MethodPost, one+"/"+v.verb, v.verb+"User", v.summary,
+			func(ctx context.Context, who control.Actor, in *userIn) (*userOut, error) {
+				return answerUser(v.do(ctx, who, in.Org, in.Name, in.Email))
+			})
+	}
+	route(a, http.MethodPost, one+"/credentials", "setCredentials", "Give a user new credentials",
+		func(ctx context.Context, who control.Actor, in *struct {
+			userIn
+			Body client.Credentials
+		}) (*userOut, error) {
+			return answerUser(c.SetCredentials(ctx, who, in.Org, in.Name, in.Email, control.UserCredentials{
+				UserName: in.Body.UserName, TargetUserName: in.Body.TargetUserName,
+				Password: migration.NewSecret(in.Body.Password), TargetPassword: migration.NewSecret(in.Body.TargetPassword),
+			}))
+		})
+	route(a, http.MethodGet, batchPath+"/items", "listItems", "List the messages that were skipped or failed",
+		func(ctx context.Context, who control.Actor, in *struct {
+			batchIn
+			paging
+			Code string `query:"code"`
+		}) (*pageOut[client.Item], error) {
+			after, err := in.afterID()
+			if err != nil {
+				return nil, err
+			}
+			rows, err := c.Items(ctx, who, in.Org, in.Name, migration.Code(in.Code), after, in.Limit+1)
+			if err != nil {
+				return nil, err
+			}
+			return page(rows, in.Limit, itemWire, func(i migration.UserItem) string { return strconv.FormatInt(i.ID, 10) }), nil
+		})
+}
+
+func answerUser(u migration.User, err error) (*userOut, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &userOut{userWire(u)}, nil
+}
