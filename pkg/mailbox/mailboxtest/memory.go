@@ -1,0 +1,546 @@
+package mailboxtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// Memory is a mailbox in memory. It passes the same suite as the real servers, so
+// that what is shown with it holds for them.
+type Memory struct {
+	Caps   mailbox.Caps
+	Naming mailbox.Naming
+	Side   migration.Side // for faults
+	// Refuse, if set, is asked for each message; an error refuses it.
+	Refuse func(mailbox.Message, []byte) error
+	// Step, if set, is told of each operation before it is done and decides its fate.
+	Step func(op string) Fate
+
+	mu      sync.Mutex
+	folders map[string]*MemoryFolder
+	next    mailbox.UIDValidity
+	// Writes counts APPENDs and STOREs applied.
+	Writes int
+}
+
+// Fate is what becomes of an operation.
+type Fate int
+
+// The fates of an operation. After all but Done the connection is gone.
+const (
+	Done Fate = iota
+	Undo      // it is not done
+	Mute      // it is done, and the answer lost
+	Late      // it is not done now, but LateAfter later (an APPEND only; others: Undo)
+)
+
+// LateAfter is when an operation with the fate Late is applied after all.
+const LateAfter = 6 * time.Second
+
+// MemoryFolder is one folder, open to the test.
+type MemoryFolder struct {
+	Validity   mailbox.UIDValidity
+	Next       mailbox.UID
+	ModSeq     mailbox.ModSeq
+	Role       mailbox.Role
+	Subscribed bool
+	Parent     bool // a name that only has children
+	Messages   []*MemoryMessage
+}
+
+// MemoryMessage is one message.
+type MemoryMessage struct {
+	UID    mailbox.UID
+	Flags  mailbox.Flags
+	Date   time.Time
+	Body   []byte
+	ModSeq mailbox.ModSeq
+	// Withheld messages are listed and never delivered.
+	Withheld bool
+}
+
+// NewMemory returns a mailbox with an empty INBOX and all abilities.
+func NewMemory() *Memory {
+	m := &Memory{
+		Caps: mailbox.Caps{LiteralPlus: true, MultiAppend: true, UIDPlus: true, CondStore: true, ListStatus: true,
+			ListExtended: true, SpecialUse: true, CreateSpecialUse: true, Namespace: true, ESearch: true},
+		Naming:  mailbox.Naming{Delimiter: "/"},
+		folders: map[string]*MemoryFolder{},
+		next:    1000,
+	}
+	m.Make("INBOX")
+	return m
+}
+
+// Make returns the named folder, made if need be.
+func (m *Memory) Make(name string) *MemoryFolder {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.make(name)
+}
+
+func (m *Memory) make(name string) *MemoryFolder {
+	f := m.folders[name]
+	if f == nil || f.Parent {
+		m.next++
+		f = &MemoryFolder{Validity: m.next, Next: 1, ModSeq: 1}
+		m.folders[name] = f
+	}
+	return f
+}
+
+// Delete removes the named folder.
+func (m *Memory) Delete(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.folders, name)
+}
+
+// Folder returns the named folder or nil. Touch it only while no pass runs.
+func (m *Memory) Folder(name string) *MemoryFolder {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.folders[name]
+}
+
+// Names returns the folders' names, sorted.
+func (m *Memory) Names() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	names := make([]string, 0, len(m.folders))
+	for n := range m.folders {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Deliver adds a message to the named folder, as a mail server would.
+func (m *Memory) Deliver(name string, body []byte, date time.Time, flags ...string) mailbox.UID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.deliver(m.make(name), mailbox.Message{Flags: mailbox.NewFlags(flags...), Date: date}, body)
+}
+
+func (m *Memory) deliver(f *MemoryFolder, msg mailbox.Message, body []byte) mailbox.UID {
+	f.ModSeq++
+	u := f.Next
+	f.Next++
+	if msg.Date.IsZero() {
+		msg.Date = time.Now()
+	}
+	f.Messages = append(f.Messages, &MemoryMessage{UID: u, Flags: msg.Flags, Date: msg.Date, Body: body, ModSeq: f.ModSeq})
+	return u
+}
+
+// SetFlags replaces a message's flags, as another client would.
+func (m *Memory) SetFlags(name string, u mailbox.UID, flags ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.folders[name]
+	for _, x := range f.Messages {
+		if x.UID == u {
+			f.ModSeq++
+			x.Flags, x.ModSeq = mailbox.NewFlags(flags...), f.ModSeq
+		}
+	}
+}
+
+// Expunge removes messages for good.
+func (m *Memory) Expunge(name string, uids ...mailbox.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.folders[name]
+	f.ModSeq++
+	f.Messages = slices.DeleteFunc(f.Messages, func(x *MemoryMessage) bool { return slices.Contains(uids, x.UID) })
+}
+
+// Open is a mailbox.Opener.
+func (m *Memory) Open(context.Context) (mailbox.Session, error) {
+	if m.fate("open") != Done {
+		return nil, m.cut("open")
+	}
+	return &memorySession{m: m, killed: make(chan struct{})}, nil
+}
+
+func (m *Memory) fate(op string) Fate {
+	if m.Step == nil {
+		return Done
+	}
+	return m.Step(op)
+}
+
+func (m *Memory) cut(op string) error {
+	return migration.NewFault(migration.ConnectionFailed, migration.ScopeEndpoint, m.Side, "the connection was cut at "+op, io.ErrUnexpectedEOF)
+}
+
+func (m *Memory) missing(name string) error {
+	return migration.NewFault(migration.SourceChanged, migration.ScopeFolder, m.Side, fmt.Sprintf("folder %q is not there", name), nil)
+}
+
+type memorySession struct {
+	m      *Memory
+	mu     sync.Mutex
+	dead   error
+	killed chan struct{} // closed with dead
+	folder *MemoryFolder
+}
+
+// do performs one operation with the fate that the test has in store for it.
+func (s *memorySession) do(ctx context.Context, op string, f func() error) error {
+	if err := s.alive(ctx); err != nil {
+		return err
+	}
+	fate := s.m.fate(op)
+	if fate == Undo || fate == Late {
+		s.Kill(s.m.cut(op))
+		return s.m.cut(op)
+	}
+	s.m.mu.Lock()
+	err := f()
+	s.m.mu.Unlock()
+	if fate == Mute {
+		s.Kill(s.m.cut(op))
+		return s.m.cut(op)
+	}
+	return err
+}
+
+func (s *memorySession) alive(ctx context.Context) error {
+	if cause := context.Cause(ctx); cause != nil {
+		s.Kill(cause)
+		return cause
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead
+}
+
+func (s *memorySession) Caps() mailbox.Caps     { return s.m.Caps }
+func (s *memorySession) Naming() mailbox.Naming { return s.m.Naming }
+
+func (s *memorySession) List(ctx context.Context) (out []mailbox.Folder, err error) {
+	err = s.do(ctx, "list", func() error {
+		for name, f := range s.m.folders {
+			x := mailbox.Folder{Name: name, Path: s.m.path(name), Role: f.Role, Selectable: !f.Parent, Subscribed: f.Subscribed}
+			if name == "INBOX" {
+				x.Role = mailbox.RoleInbox
+			}
+			if !f.Parent {
+				st := s.m.status(f)
+				x.Status = &st
+			}
+			out = append(out, x)
+		}
+		slices.SortFunc(out, func(a, b mailbox.Folder) int { return strings.Compare(a.Name, b.Name) })
+		return nil
+	})
+	return out, err
+}
+
+func (m *Memory) path(name string) []string {
+	if name == "INBOX" || m.Naming.Delimiter == "" {
+		return []string{name}
+	}
+	return strings.Split(strings.TrimPrefix(name, m.Naming.Prefix), m.Naming.Delimiter)
+}
+
+func (m *Memory) status(f *MemoryFolder) mailbox.Status {
+	st := mailbox.Status{Messages: uint32(len(f.Messages)), UIDNext: f.Next, UIDValidity: f.Validity}
+	if m.Caps.CondStore {
+		st.HighestModSeq = f.ModSeq
+	}
+	for _, x := range f.Messages {
+		st.Size += int64(len(x.Body))
+	}
+	return st
+}
+
+func (s *memorySession) Create(ctx context.Context, folders []mailbox.NewFolder) []error {
+	errs := make([]error, len(folders))
+	for i, n := range folders {
+		errs[i] = s.do(ctx, "create", func() error {
+			f := s.m.make(n.Name)
+			if s.m.Caps.CreateSpecialUse && f.Role == "" {
+				f.Role = n.Role
+			}
+			path := s.m.path(n.Name)
+			for k := 1; k < len(path); k++ {
+				parent := s.m.Naming.Join(path[:k])
+				if s.m.folders[parent] == nil {
+					s.m.folders[parent] = &MemoryFolder{Parent: true}
+				}
+			}
+			return nil
+		})
+	}
+	return errs
+}
+
+func (s *memorySession) Subscribe(ctx context.Context, names []string, subscribed bool) []error {
+	errs := make([]error, len(names))
+	for i, n := range names {
+		errs[i] = s.do(ctx, "subscribe", func() error {
+			f := s.m.folders[n]
+			if f == nil {
+				return s.m.missing(n)
+			}
+			f.Subscribed = subscribed
+			return nil
+		})
+	}
+	return errs
+}
+
+func (s *memorySession) Select(ctx context.Context, name string, readOnly bool) (sel mailbox.Selected, err error) {
+	err = s.do(ctx, "select", func() error {
+		f := s.m.folders[name]
+		if f == nil || f.Parent {
+			return s.m.missing(name)
+		}
+		s.folder = f
+		sel.Status = s.m.status(f)
+		sel.Size = -1
+		if !readOnly {
+			sel.Permanent = mailbox.NewFlags(mailbox.Answered, mailbox.Deleted, mailbox.Draft, mailbox.Flagged, mailbox.Seen)
+			sel.AnyKeyword = true
+		}
+		return nil
+	})
+	return sel, err
+}
+
+// fetch calls each for a snapshot of the messages of set in the open folder.
+func (s *memorySession) fetch(ctx context.Context, op string, set mailbox.UIDSet, each func(MemoryMessage) error) error {
+	var found []MemoryMessage
+	if err := s.do(ctx, op, func() error {
+		for _, x := range s.folder.Messages {
+			if set.Contains(x.UID) {
+				found = append(found, *x)
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, x := range found {
+		if err := s.do(ctx, op+" message", func() error { return nil }); err != nil {
+			return err
+		}
+		if err := each(x); err != nil {
+			s.Kill(err)
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *memorySession) Metas(ctx context.Context, set mailbox.UIDSet, each func(mailbox.Meta) error) error {
+	return s.fetch(ctx, "metas", set, func(x MemoryMessage) error {
+		return each(mailbox.Meta{UID: x.UID, Flags: x.Flags, Date: x.Date, Size: int64(len(x.Body)), Header: wantedFields(x.Body)})
+	})
+}
+
+// wantedFields returns the header fields that a Meta holds.
+func wantedFields(body []byte) []byte {
+	head, _, _ := bytes.Cut(body, []byte("\r\n\r\n"))
+	var out []byte
+	keep := false
+	for _, line := range bytes.SplitAfter(append(head, "\r\n"...), []byte("\n")) {
+		if len(line) > 0 && line[0] != ' ' && line[0] != '\t' {
+			name, _, _ := bytes.Cut(line, []byte(":"))
+			keep = slices.Contains([]string{"message-id", "from", "to", "date", "subject"}, strings.ToLower(string(name)))
+		}
+		if keep {
+			out = append(out, line...)
+		}
+	}
+	return append(out, "\r\n"...)
+}
+
+func (s *memorySession) Flags(ctx context.Context, set mailbox.UIDSet, since mailbox.ModSeq, each func(mailbox.UID, mailbox.Flags) error) error {
+	return s.fetch(ctx, "flags", set, func(x MemoryMessage) error {
+		if x.ModSeq <= since {
+			return nil
+		}
+		return each(x.UID, x.Flags)
+	})
+}
+
+func (s *memorySession) Messages(ctx context.Context, set mailbox.UIDSet, each func(mailbox.Message) error) error {
+	return s.fetch(ctx, "messages", set, func(x MemoryMessage) error {
+		if x.Withheld {
+			return nil
+		}
+		return each(mailbox.Message{UID: x.UID, Flags: x.Flags, Date: x.Date, Size: int64(len(x.Body)), Body: bytes.NewReader(x.Body)})
+	})
+}
+
+func (s *memorySession) Store(ctx context.Context, changes []mailbox.FlagChange) error {
+	for _, c := range changes {
+		if err := s.do(ctx, "store", func() error {
+			f := s.folder
+			for _, x := range f.Messages {
+				if c.Set.Contains(x.UID) {
+					f.ModSeq++
+					x.ModSeq = f.ModSeq
+					x.Flags = mailbox.NewFlags(append(x.Flags.Without(c.Remove), c.Add...)...)
+				}
+			}
+			s.m.Writes++
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *memorySession) Append(ctx context.Context, name string, mode mailbox.AppendMode) (mailbox.Appender, error) {
+	if err := s.alive(ctx); err != nil {
+		return nil, err
+	}
+	return &memoryAppender{s: s, name: name, mode: mode, answers: make(chan mailbox.Answer, 1024)}, nil
+}
+
+func (s *memorySession) Close() error {
+	s.Kill(io.ErrClosedPipe)
+	return nil
+}
+
+func (s *memorySession) Kill(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead == nil {
+		s.dead = cause
+		close(s.killed)
+	}
+}
+
+type memoryAppender struct {
+	s       *memorySession
+	name    string
+	mode    mailbox.AppendMode
+	window  []memoryAppend
+	answers chan mailbox.Answer
+}
+
+type memoryAppend struct {
+	msg  mailbox.Message
+	body []byte
+}
+
+func (a *memoryAppender) fail(err error) error {
+	a.s.Kill(err)
+	return err
+}
+
+func (a *memoryAppender) Add(ctx context.Context, m mailbox.NewMessage) error {
+	if err := a.s.alive(ctx); err != nil {
+		return a.fail(err)
+	}
+	body, err := io.ReadAll(m.Body)
+	if err == nil && int64(len(body)) != m.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return a.fail(&mailbox.BodyError{Err: err})
+	}
+	if a.s.m.fate("add") != Done {
+		return a.fail(a.s.m.cut("add")) // half a command: nothing is applied
+	}
+	m.Body = nil
+	a.window = append(a.window, memoryAppend{m.Message, body})
+	return nil
+}
+
+func (a *memoryAppender) Flush(ctx context.Context) error {
+	if len(a.window) == 0 {
+		return nil
+	}
+	if err := a.s.alive(ctx); err != nil {
+		return a.fail(err)
+	}
+	window := a.window
+	a.window = nil
+	m := a.s.m
+	switch m.fate("append") {
+	case Undo:
+		return a.fail(m.cut("append"))
+	case Late:
+		time.AfterFunc(LateAfter, func() { a.apply(window) })
+		return a.fail(m.cut("append"))
+	case Mute:
+		a.apply(window)
+		return a.fail(m.cut("append"))
+	default:
+		a.answers <- a.apply(window)
+		return nil
+	}
+}
+
+// apply stores a window as the server would.
+func (a *memoryAppender) apply(window []memoryAppend) mailbox.Answer {
+	m := a.s.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.folders[a.name]
+	if f == nil || f.Parent {
+		return mailbox.Answer{Refused: migration.NewFault(migration.TargetNotFound, migration.ScopeFolder, m.Side, "[TRYCREATE] "+a.name, nil)}
+	}
+	refused := make([]error, len(window))
+	whole := m.Caps.MultiAppend && !a.mode.Single
+	for i, x := range window {
+		if m.Refuse != nil {
+			refused[i] = m.Refuse(x.msg, x.body)
+		}
+		if refused[i] != nil && whole {
+			return mailbox.Answer{Refused: refused[i]}
+		}
+	}
+	ans := mailbox.Answer{UIDs: make([]mailbox.UID, len(window))}
+	if !whole {
+		ans.Each = refused
+	}
+	for i, x := range window {
+		if refused[i] == nil {
+			ans.UIDs[i] = m.deliver(f, x.msg, x.body)
+			m.Writes++
+		}
+	}
+	ans.Validity = f.Validity
+	if !m.Caps.UIDPlus {
+		ans.Validity, ans.UIDs = 0, nil
+	}
+	return ans
+}
+
+func (a *memoryAppender) Receive(ctx context.Context) (mailbox.Answer, error) {
+	select {
+	case ans := <-a.answers:
+		if a.s.m.fate("answer") != Done {
+			return mailbox.Answer{}, a.fail(a.s.m.cut("answer"))
+		}
+		return ans, nil
+	case <-a.s.killed:
+		return mailbox.Answer{}, a.s.alive(context.Background())
+	case <-ctx.Done():
+		return mailbox.Answer{}, a.fail(context.Cause(ctx))
+	}
+}
+
+func (a *memoryAppender) Close() error {
+	if len(a.window) > 0 || len(a.answers) > 0 {
+		return a.fail(a.s.m.cut("close"))
+	}
+	return nil
+}

@@ -1,0 +1,307 @@
+package mailsync
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// sent is a message on its way to the target.
+type sent struct {
+	src   mailbox.UID
+	flags mailbox.Flags // the source's
+	size  int64
+}
+
+// appends is the append pipeline of one folder: the writer adds messages and closes
+// windows, a second goroutine takes the answers and commits each window.
+type appends struct {
+	x        *folderWrite
+	appender mailbox.Appender
+	window   []sent
+	bytes    int64
+	windows  chan []sent
+	received chan struct{} // closed when the goroutine has ended
+}
+
+// startAppends marks the record, so that a crash from here on is known to leave
+// something unsure, and borrows the connection.
+func (x *folderWrite) startAppends(ctx context.Context) error {
+	x.rec.Writing, x.rec.Finished = true, false
+	if err := x.commit(ctx); err != nil {
+		return err
+	}
+	a, err := x.target.Append(ctx, x.f.target, mailbox.AppendMode{Single: x.f.care > quick, Synchronous: x.f.synchronous})
+	if err != nil {
+		return err
+	}
+	x.appends = &appends{x: x, appender: a, windows: make(chan []sent, windowsAhead), received: make(chan struct{})}
+	if x.f.care == stepwise {
+		close(x.appends.received)
+	} else {
+		go x.appends.receive(ctx)
+	}
+	return nil
+}
+
+// add sends one message and closes the window when it is full.
+func (a *appends) add(ctx context.Context, m *mailbox.Message, flags mailbox.Flags) error {
+	a.window = append(a.window, sent{m.UID, m.Flags, m.Size})
+	a.bytes += m.Size
+	out := *m
+	out.Flags = flags
+	err := a.appender.Add(ctx, mailbox.NewMessage{Message: out})
+	if err == nil && (len(a.window) >= a.x.p.job.Window || a.bytes >= windowBytes) {
+		err = a.flush(ctx)
+	}
+	if err != nil {
+		a.x.broke(err)
+	}
+	return nil
+}
+
+func (a *appends) flush(ctx context.Context) error {
+	if len(a.window) == 0 {
+		return nil
+	}
+	if err := a.appender.Flush(ctx); err != nil {
+		return err
+	}
+	a.windows <- a.window // the receiver drains it whatever happens
+	a.window, a.bytes = nil, 0
+	return nil
+}
+
+// receive takes the answers in order and commits each window. After a failure of the
+// connection or of the records what is left is unsure; a refusal is an answer like
+// any other.
+func (a *appends) receive(ctx context.Context) {
+	defer close(a.received)
+	failed := false
+	for window := range a.windows {
+		if failed {
+			continue
+		}
+		answer, err := a.appender.Receive(ctx)
+		if err == nil {
+			err = a.x.answered(ctx, window, answer)
+		}
+		if err != nil {
+			failed = true
+			a.x.broke(err)
+		}
+	}
+}
+
+// broke notes an error after which the fate of messages is not known.
+func (x *folderWrite) broke(err error) {
+	x.mu.Lock()
+	x.unsure = true
+	x.mu.Unlock()
+	x.note(err)
+}
+
+func (x *folderWrite) isUnsure() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.unsure
+}
+
+// settleAppends waits until every window is answered and gives the connection back.
+// It reports whether the fate of a message is not known.
+func (x *folderWrite) settleAppends(ctx context.Context) (unsure bool) {
+	a := x.appends
+	if a == nil {
+		return false
+	}
+	x.appends = nil
+	if !x.isUnsure() {
+		if err := a.flush(ctx); err != nil {
+			x.broke(err)
+		}
+	}
+	close(a.windows)
+	if x.isUnsure() {
+		x.p.target.drop(x.err) // answers that will not come are not waited for
+	}
+	<-a.received
+	if !x.isUnsure() {
+		if err := a.appender.Close(); err != nil {
+			x.broke(err)
+		}
+	}
+	return x.isUnsure()
+}
+
+// answered notes what the target said to one window and commits it.
+func (x *folderWrite) answered(ctx context.Context, window []sent, answer mailbox.Answer) error {
+	x.mu.Lock()
+	x.rec.Slowest = max(x.rec.Slowest, answer.Took)
+	known := len(answer.UIDs) == len(window) && (answer.Validity == 0 || answer.Validity == x.rec.TargetValidity)
+	var stop error
+	for i, m := range window {
+		refusal := answer.Refused
+		if refusal == nil && i < len(answer.Each) {
+			refusal = answer.Each[i]
+		}
+		if refusal != nil {
+			x.refused = append(x.refused, m.src)
+			if stop == nil && stops(refusal) {
+				stop = refusal
+			}
+			continue
+		}
+		dst := mailbox.UID(0)
+		if known {
+			dst = answer.UIDs[i]
+		}
+		x.rec.deliver(m.src, dst, m.flags)
+		x.tally.copied++
+		x.tally.size += m.size
+		if m.src < x.rec.AgainBelow {
+			x.tally.redelivered++
+		}
+	}
+	x.mu.Unlock()
+	if err := x.commit(ctx); err != nil {
+		return err
+	}
+	x.p.committed()
+	if x.p.hasYielded() {
+		x.abort(errAborted)
+	}
+	x.note(stop)
+	return nil
+}
+
+// stops reports whether a refusal is not about the message: the folder is gone, the
+// mailbox full, the permission missing.
+func stops(refusal error) bool {
+	f := migration.AsFault(refusal)
+	return f.Scope != migration.ScopeMessage
+}
+
+// writeStepwise gives the target one message that it has refused before, then
+// without keywords, then without its date, then without both; the message is skipped
+// only if it is refused every time.
+func (x *folderWrite) writeStepwise(ctx context.Context, m *mailbox.Message) error {
+	if x.f.hangups[m.UID] >= 2 {
+		x.skip(x.item(m, peekHeader(m.Body), migration.MessageRejected, "the target hangs up when it is given this message"))
+		return nil
+	}
+	var body []byte
+	if m.Size <= stepwiseLimit {
+		b, err := io.ReadAll(m.Body)
+		if err != nil {
+			return &mailbox.BodyError{Err: err}
+		}
+		body = b
+	}
+	flags := x.selected.Keeps(m.Flags)
+	var refusal error
+	for i, try := range variants(flags, m.Date) {
+		if i > 0 && body == nil {
+			break
+		}
+		out := mailbox.Message{Flags: try.flags, Date: try.date, Size: m.Size, Body: m.Body}
+		if body != nil {
+			out.Body = bytes.NewReader(body)
+		}
+		answer, err := x.appendOne(ctx, m.UID, out)
+		if err != nil {
+			return err
+		}
+		err = answer.Refused
+		if err == nil && len(answer.Each) > 0 {
+			err = answer.Each[0]
+		}
+		if err == nil {
+			answer.Each = nil
+			return x.answered(ctx, []sent{{m.UID, m.Flags, m.Size}}, answer)
+		}
+		if stops(err) {
+			return err
+		}
+		if refusal == nil {
+			refusal = err
+		}
+	}
+	code := migration.MessageRejected
+	if f := migration.AsFault(refusal); f.Code == migration.MessageTooLarge {
+		code = f.Code
+	}
+	x.skip(x.item(m, headerOf(body), code, migration.AsFault(refusal).Reason))
+	return nil
+}
+
+// stepwiseLimit is the largest message, in bytes, that is kept to be offered again.
+const stepwiseLimit = 32 << 20
+
+type variant struct {
+	flags mailbox.Flags
+	date  time.Time
+}
+
+func variants(flags mailbox.Flags, date time.Time) []variant {
+	var system mailbox.Flags
+	for _, f := range flags {
+		if strings.HasPrefix(f, `\`) {
+			system = append(system, f)
+		}
+	}
+	out := []variant{{flags, date}}
+	if len(system) < len(flags) {
+		out = append(out, variant{system, date})
+	}
+	if !date.IsZero() {
+		out = append(out, variant{flags, time.Time{}})
+		if len(system) < len(flags) {
+			out = append(out, variant{system, time.Time{}})
+		}
+	}
+	return out
+}
+
+func (x *folderWrite) appendOne(ctx context.Context, src mailbox.UID, m mailbox.Message) (mailbox.Answer, error) {
+	a := x.appends.appender
+	err := a.Add(ctx, mailbox.NewMessage{Message: m})
+	if err == nil {
+		err = a.Flush(ctx)
+	}
+	var answer mailbox.Answer
+	if err == nil {
+		answer, err = a.Receive(ctx)
+	}
+	if err != nil {
+		x.broke(err)
+		if x.f.hangups == nil {
+			x.f.hangups = map[mailbox.UID]int{}
+		}
+		if body := (*mailbox.BodyError)(nil); !errors.As(err, &body) {
+			x.f.hangups[src]++
+		}
+	}
+	return answer, err
+}
+
+// peekHeader reads no more of a message than its header may need.
+func peekHeader(body io.Reader) []byte {
+	b, err := io.ReadAll(io.LimitReader(body, 64<<10))
+	if err != nil {
+		return nil // the item is listed without its Message-ID
+	}
+	return headerOf(b)
+}
+
+func headerOf(message []byte) []byte {
+	if i := bytes.Index(message, []byte("\r\n\r\n")); i >= 0 {
+		return message[:i+2]
+	}
+	return message
+}

@@ -1,0 +1,185 @@
+package mailsync_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/mailbox/mailboxtest"
+	"github.com/mailhaul/mailhaul/pkg/mailsync"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+var errCrash = errors.New("the process was killed")
+
+// accident stops a pass at one of its steps: everything it does over a connection
+// and every commit of a record counts as one.
+type accident struct {
+	mu      sync.Mutex
+	at      int // which step; 0: none
+	fate    mailboxtest.Fate
+	crash   bool // the process dies; otherwise only the connection is lost
+	kill    context.CancelCauseFunc
+	steps   int
+	dead    bool
+	records mailsync.Records
+}
+
+func (a *accident) step(string) mailboxtest.Fate {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.dead {
+		return mailboxtest.Undo
+	}
+	a.steps++
+	if a.steps != a.at {
+		return mailboxtest.Done
+	}
+	if a.crash {
+		a.dead = true
+		a.kill(errCrash)
+	}
+	return a.fate
+}
+
+func (a *accident) Records(ctx context.Context) ([]migration.FolderRecord, error) {
+	return a.records.Records(ctx)
+}
+
+// Commit is a step too; a commit with the fate Mute is stored, and the process dies
+// before it learns of it.
+func (a *accident) Commit(ctx context.Context, w migration.Window) error {
+	switch a.step("commit") {
+	case mailboxtest.Done:
+		return a.records.Commit(ctx, w)
+	case mailboxtest.Mute:
+		if err := a.records.Commit(ctx, w); err != nil {
+			return err
+		}
+	}
+	return errCrash
+}
+
+type scenario struct {
+	name  string
+	setup func(p *pairOf)
+	// later is what happens between a first, undisturbed pass and the one that is
+	// disturbed; nil: the first pass is disturbed.
+	later func(p *pairOf)
+}
+
+var scenarios = []scenario{
+	{"initial", func(p *pairOf) { fill(p.source, 24) }, nil},
+	{"initial without uidplus", func(p *pairOf) { fill(p.source, 24); p.target.Caps.UIDPlus = false }, nil},
+	{"initial without multiappend", func(p *pairOf) { fill(p.source, 24); p.target.Caps.MultiAppend = false }, nil},
+	{"initial with refusals", func(p *pairOf) {
+		fill(p.source, 24)
+		p.target.Refuse = func(m mailbox.Message, _ []byte) error {
+			if m.Flags.Has("$Forwarded") {
+				return migration.NewFault(migration.MessageRejected, migration.ScopeMessage, migration.Target, "NO keyword", nil)
+			}
+			return nil
+		}
+		for _, name := range []string{"INBOX", "Sent", "Archive/2021"} {
+			for _, m := range p.source.Folder(name).Messages {
+				m.Flags = m.Flags.Without(mailbox.Flags{"$Forwarded"}) // compared afterwards
+			}
+		}
+		p.source.Deliver("INBOX", letter("refused for good"), day, mailbox.Seen)
+	}, nil},
+	{"incremental", func(p *pairOf) { fill(p.source, 24) }, func(p *pairOf) {
+		for i := range 7 {
+			p.source.Deliver("INBOX", letter(fmt.Sprint("new", i%5)), day)
+		}
+		p.source.SetFlags("INBOX", 1, mailbox.Answered)
+		p.source.SetFlags("Sent", 1, "Later", mailbox.Seen)
+	}},
+	{"adoption", func(p *pairOf) { fill(p.source, 24) }, func(p *pairOf) {
+		p.records = mailsync.NewMemoryRecords()
+		p.target.Expunge("INBOX", 1, 3)
+	}},
+}
+
+// TestAccidentAtEveryStep disturbs a pass at every one of its steps in every way,
+// resumes, and compares: nothing may be lost, nothing doubled, and one more pass
+// finds nothing to do.
+func TestAccidentAtEveryStep(t *testing.T) {
+	for _, sc := range scenarios {
+		t.Run(sc.name, func(t *testing.T) {
+			total := 0
+			for at := 1; ; at++ {
+				steps := 0
+				for _, crash := range []bool{true, false} {
+					for _, fate := range []mailboxtest.Fate{mailboxtest.Undo, mailboxtest.Mute, mailboxtest.Late} {
+						for _, lost := range []bool{false, true} {
+							if lost && (!crash || fate == mailboxtest.Late) {
+								continue // without a record nobody can know what is still under way
+							}
+							name := fmt.Sprintf("step %d crash %v fate %d record lost %v", at, crash, fate, lost)
+							synctest.Test(t, func(t *testing.T) { steps = disturb(t, sc, name, at, crash, fate, lost) })
+							total++
+						}
+					}
+				}
+				if steps < at {
+					break
+				}
+			}
+			t.Logf("%d disturbed passes", total)
+		})
+	}
+}
+
+func disturb(t *testing.T, sc scenario, name string, at int, crash bool, fate mailboxtest.Fate, lost bool) int {
+	t.Helper()
+	p := newPair(t)
+	sc.setup(p)
+	if sc.later != nil {
+		p.mustRun()
+		sc.later(p)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	a := &accident{at: at, fate: fate, crash: crash, kill: cancel, records: p.records}
+	p.source.Step, p.target.Step = a.step, a.step
+	_, err := mailsync.Run(ctx, mailsync.Job{Source: p.source.Open, Target: p.target.Open, Records: a, Window: 3})
+	p.source.Step, p.target.Step = nil, nil
+	if crash && a.dead && !errors.Is(err, errCrash) {
+		t.Fatalf("%s: the pass ended with %v", name, err)
+	}
+	if lost {
+		p.records = mailsync.NewMemoryRecords()
+	}
+	if out, err := p.run(); err != nil {
+		t.Fatalf("%s: the next pass: %v", name, err)
+	} else if out.Tally.Surplus != 0 {
+		t.Errorf("%s: surplus %d", name, out.Tally.Surplus)
+	}
+	time.Sleep(time.Minute)
+	compare(t, p, name, lost && sc.later != nil)
+	out, err := p.run()
+	if err != nil {
+		t.Fatalf("%s: one more pass: %v", name, err)
+	}
+	if c := out.Tally; c.Copied+c.Adopted+c.FlagsUpdated != 0 {
+		t.Fatalf("%s: one more pass found work: %+v", name, c)
+	}
+	compare(t, p, name, lost && sc.later != nil)
+	return a.steps
+}
+
+// compare compares the mailboxes. bodiesOnly: an adopted message keeps flags that
+// were taken away at the source while the record was lost.
+func compare(t *testing.T, p *pairOf, name string, bodiesOnly bool) {
+	t.Helper()
+	want, got := contents(p.source, bodiesOnly), contents(p.target, bodiesOnly)
+	if !slices.Equal(want, got) {
+		t.Fatalf("%s: the mailboxes differ: source %d messages, target %d\n%s", name, len(want), len(got), difference(want, got))
+	}
+}

@@ -1,0 +1,32 @@
+// Package mailsync is the engine: it brings one target mailbox in step with one
+// source mailbox. It drives the port in package mailbox and keeps what it knows in
+// Records; it knows no protocol, no database and no schedule, and never changes
+// anything at the source.
+//
+// # What a pass does
+//
+//  1. Survey: both sides are listed at once. A folder is done without being opened
+//     when the source's numbers are those recorded when it was last finished and the
+//     target folder is still the one recorded (survey.go).
+//  2. Assign: new source folders get a target folder; missing ones are made,
+//     subscriptions carried (mapping.go, roles.go, folders.go).
+//  3. Prepare, folder by folder: the target's tail is read (messages that no record
+//     explains), the source is opened, and what is undecided is matched with the
+//     tail by fingerprint and, where that is not proof, by the digest of whole
+//     messages (prepare.go, plan.go). Flags are compared with the base that was last
+//     carried, flag by flag.
+//  4. Execute: what is left to copy is streamed from one FETCH into the append
+//     pipeline, in windows; each window is committed to the records as soon as the
+//     target has answered it (read.go, write.go). The source is read ahead, into the
+//     next folders, while the target still writes.
+//  5. The folder is finished: the source's numbers from the survey are recorded.
+//
+// # Why nothing is lost or doubled
+//
+// The record says what was delivered, and what it calls decided is never copied
+// again. What was delivered without a record (the process died, the reply was lost)
+// is in the tail, and is adopted. After an APPEND whose fate is not known the folder
+// is left to settle (the server may still apply it) before its tail is believed; the
+// record's Writing mark, set before the first message is sent and cleared when all
+// are answered, tells a later pass that this is owed.
+package mailsync

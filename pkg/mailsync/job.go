@@ -1,0 +1,226 @@
+package mailsync
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// Records keeps what is known of one mailbox pair from pass to pass.
+type Records interface {
+	// Records returns all of them.
+	Records(ctx context.Context) ([]migration.FolderRecord, error)
+	// Commit stores one window, whole or not at all; when it returns nil the window
+	// survives a crash of this process. migration.ErrLeaseLost means that another
+	// pass owns the mailbox now.
+	Commit(ctx context.Context, w migration.Window) error
+}
+
+// Job is one pass over one mailbox pair.
+type Job struct {
+	Source, Target mailbox.Opener
+	Records        Records
+	// Include and Exclude are names, globs (*, ?) and tokens such as #Junk#.
+	Include, Exclude []string
+	// MaxMessageSize in bytes; larger ones are skipped. 0: the target's own limit.
+	MaxMessageSize int64
+	// Window is how many messages a window has at most; 0: 200.
+	Window int
+	// Yield is asked after each window whether to stop there; nil: never.
+	Yield func() bool
+	// Observe is told the tally after each window; nil: nobody.
+	Observe func(migration.Tally)
+	// DryRun surveys and plans, and changes nothing anywhere: no record either.
+	DryRun bool
+}
+
+// Outcome is what a pass did, valid beside an error too.
+type Outcome struct {
+	Tally migration.Tally
+	// Items are the messages and folders that were skipped or failed, those skipped
+	// by earlier passes among them.
+	Items []migration.Item
+	// Renamed are folders that have another path at the target.
+	Renamed []Renamed
+	// Yielded is set where Yield stopped the pass with work left.
+	Yielded bool
+	// Progress is whether at least one window was committed.
+	Progress bool
+}
+
+// Renamed is a folder whose path at the target is not the source's.
+type Renamed struct{ From, To string }
+
+// Bounds of a window and of what is under way. A window is what a crash can leave
+// unrecorded; several are under way so that a long round trip costs nothing.
+const (
+	windowMessages = 200
+	windowBytes    = 8 << 20
+	windowsAhead   = 4
+
+	// readAhead bounds the messages in memory between source and target, in bytes;
+	// larger ones than streamAbove never are there whole.
+	readAhead   = 8 << 20
+	streamAbove = 512 << 10
+)
+
+// settleTime is how long a folder rests after an APPEND whose fate is not known; or
+// twice the slowest answer seen there, if that is longer.
+const settleTime = 10 * time.Second
+
+// maxTrouble is how many connections in a row may fail without a window committed
+// in between before the pass gives up.
+const maxTrouble = 4
+
+// hopelessAfter failures of the source in a row at one message leave it out.
+const hopelessAfter = 3
+
+// Run performs one pass. The error is or wraps a *migration.Fault, or is the cause
+// of ctx's end.
+func Run(ctx context.Context, job Job) (Outcome, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if job.Window <= 0 {
+		job.Window = windowMessages
+	}
+	p := &pass{
+		job:    job,
+		source: link{open: job.Source},
+		target: link{open: job.Target},
+	}
+	defer p.source.close()
+	defer p.target.close()
+	// A lost lease must not wait for a network: the target's connection goes first.
+	stop := context.AfterFunc(ctx, func() {
+		p.target.kill(context.Cause(ctx))
+		p.source.kill(context.Cause(ctx))
+	})
+	defer stop()
+	err := p.run(ctx, cancel)
+	return p.outcome(err)
+}
+
+// link is one side's connection: opened when first needed, and again after a loss.
+type link struct {
+	open mailbox.Opener
+	// use is held by whoever talks over the connection.
+	use sync.Mutex
+
+	mu     sync.Mutex
+	s      mailbox.Session
+	killed error
+}
+
+// session returns the connection, opening it if there is none.
+func (l *link) session(ctx context.Context) (mailbox.Session, error) {
+	l.mu.Lock()
+	s, killed := l.s, l.killed
+	l.mu.Unlock()
+	if killed != nil {
+		return nil, killed
+	}
+	if s != nil {
+		return s, nil
+	}
+	s, err := l.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.killed != nil {
+		s.Kill(l.killed)
+		return nil, l.killed
+	}
+	l.s = s
+	return s, nil
+}
+
+// drop closes the connection at once; the next session is a new one.
+func (l *link) drop(cause error) {
+	l.mu.Lock()
+	s := l.s
+	l.s = nil
+	l.mu.Unlock()
+	if s != nil {
+		s.Kill(cause)
+	}
+}
+
+// kill is drop for good.
+func (l *link) kill(cause error) {
+	l.mu.Lock()
+	s := l.s
+	l.s, l.killed = nil, cause
+	l.mu.Unlock()
+	if s != nil {
+		s.Kill(cause)
+	}
+}
+
+func (l *link) close() {
+	l.mu.Lock()
+	s := l.s
+	l.s = nil
+	l.mu.Unlock()
+	if s != nil {
+		_ = s.Close() // everything that matters has been answered
+	}
+}
+
+// memoryRecords keeps records as long as the process lives.
+type memoryRecords struct {
+	mu      sync.Mutex
+	records map[string]*migration.FolderRecord
+}
+
+// NewMemoryRecords returns Records that are gone with the process.
+func NewMemoryRecords() Records {
+	return &memoryRecords{records: map[string]*migration.FolderRecord{}}
+}
+
+func (m *memoryRecords) Records(context.Context) ([]migration.FolderRecord, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make([]migration.FolderRecord, 0, len(m.records))
+	for _, r := range m.records {
+		out = append(out, *r)
+	}
+	return out, nil
+}
+
+func (m *memoryRecords) Commit(_ context.Context, w migration.Window) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	Apply(m.records, w)
+	return nil
+}
+
+// Apply brings a set of records, keyed by folder, up to date with a window: what
+// every keeper of records does.
+func Apply(records map[string]*migration.FolderRecord, w migration.Window) {
+	if w.Folder == "" {
+		return
+	}
+	if w.Drop {
+		delete(records, w.Folder)
+		return
+	}
+	r := records[w.Folder]
+	if r == nil {
+		r = &migration.FolderRecord{Folder: w.Folder}
+		records[w.Folder] = r
+	}
+	if w.Head != nil {
+		r.Head = w.Head
+	}
+	if w.Replace {
+		r.Journal = nil
+	}
+	if len(w.Append) > 0 {
+		r.Journal = append(r.Journal[:len(r.Journal):len(r.Journal)], w.Append)
+	}
+}

@@ -1,0 +1,333 @@
+package mailsync
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// prepared is what is to be done in one folder, decided before anything is written.
+type prepared struct {
+	selected mailbox.Selected // the source's
+	// adopt are messages that the tail holds already; place those of them that the
+	// record knows as delivered.
+	adopt, place []adoption
+	changes      []flagChange
+	// copy is what to fetch; UIDs in it that do not exist are no matter.
+	copy mailbox.UIDSet
+	// exact says that all of copy was seen to exist.
+	exact bool
+	// tailRead is the target's UIDNEXT when its tail was read: TargetSeen once the
+	// folder is finished.
+	tailRead mailbox.UID
+	create   bool // the target folder has to be made (again) before anything is copied
+	surplus  int64
+	skipped  int64 // skipped by earlier passes, still there
+}
+
+type adoption struct {
+	pair
+	flags mailbox.Flags // the source's
+	add   mailbox.Flags // what the target lacks of them
+}
+
+// prepare looks at both sides of a folder. It changes nothing at the target, and in
+// the record only what it knows to be void.
+func (p *pass) prepare(ctx context.Context, f *work) (*prepared, error) {
+	prep := &prepared{}
+	var err error
+	if f.rec.Writing {
+		f.fresh = true
+	}
+	tail, all, err := p.readTail(ctx, f, prep)
+	if err != nil {
+		return nil, err
+	}
+	if f.src != nil && f.src.Messages == 0 && f.rec.uids.len() == 0 {
+		prep.selected.Status, prep.exact = *f.src, true // an empty folder is not opened
+		return prep, nil
+	}
+	p.source.use.Lock()
+	defer p.source.use.Unlock()
+	source, err := p.source.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if prep.selected, err = source.Select(ctx, f.source.Name, true); err != nil {
+		return nil, err
+	}
+	if f.rec.SourceValidity != 0 && prep.selected.UIDValidity != f.rec.SourceValidity {
+		return nil, migration.NewFault(migration.SourceChanged, migration.ScopeFolder, migration.Source,
+			"the folder's UIDVALIDITY changed while the pass ran", nil)
+	}
+	f.rec.SourceValidity = prep.selected.UIDValidity
+	if err := p.undecided(ctx, f, source, prep, tail, all); err != nil {
+		return nil, err
+	}
+	if err := p.flagChanges(ctx, f, source, prep); err != nil {
+		return nil, err
+	}
+	return prep, p.stillSkipped(ctx, f, source, prep)
+}
+
+// readTail reads the fingerprints of the target messages that no record explains.
+// all also holds those delivered in the same region, where a writer ended without
+// a word: what it brought twice shows there.
+func (p *pass) readTail(ctx context.Context, f *work, prep *prepared) (tail, all []entry, err error) {
+	if f.dst == nil {
+		prep.create, prep.tailRead = true, 1
+		return nil, nil, nil
+	}
+	if !f.fresh && f.dst.UIDNext != 0 && f.unexplained(f.dst.UIDNext).Len() == 0 {
+		prep.tailRead = f.dst.UIDNext
+		return nil, nil, nil
+	}
+	p.target.use.Lock()
+	defer p.target.use.Unlock()
+	target, err := p.target.session(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	sel, err := target.Select(ctx, f.target, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.rec.TargetValidity != 0 && sel.UIDValidity != f.rec.TargetValidity {
+		return nil, nil, migration.NewFault(migration.SourceChanged, migration.ScopeFolder, migration.Target,
+			"the target folder's UIDVALIDITY changed while the pass ran", nil)
+	}
+	f.rec.TargetValidity = sel.UIDValidity
+	prep.tailRead = sel.UIDNext
+	loose := f.unexplained(sel.UIDNext)
+	if loose.Len() == 0 || sel.Messages == 0 {
+		return nil, nil, nil
+	}
+	set := loose
+	if f.rec.Writing {
+		set = mailbox.Span(f.rec.TargetSeen, sel.UIDNext-1)
+	}
+	err = target.Metas(ctx, set, func(m mailbox.Meta) error {
+		e := entryOf(m)
+		all = append(all, e)
+		if loose.Contains(e.uid) {
+			tail = append(tail, e)
+		}
+		return nil
+	})
+	return tail, all, err
+}
+
+// unexplained are the target UIDs below next that may be deliveries without a record.
+func (f *work) unexplained(next mailbox.UID) mailbox.UIDSet {
+	if next <= f.rec.TargetSeen {
+		return nil
+	}
+	return mailbox.Span(f.rec.TargetSeen, next-1).Minus(f.rec.uids.targets(f.rec.TargetSeen))
+}
+
+// undecided finds what is to be copied, adopted and placed.
+func (p *pass) undecided(ctx context.Context, f *work, source mailbox.Session, prep *prepared, tail, all []entry) error {
+	open := f.undecidedUIDs(prep.selected)
+	f.decidedAtStart = f.rec.uids.len() + int64(len(f.rec.skipped))
+	if f.only != nil {
+		open = open.Intersect(f.only)
+	}
+	prep.copy = open
+	unplaced := f.rec.uids.unplaced()
+	if len(tail) == 0 || len(open) == 0 && len(unplaced) == 0 && !f.rec.Writing {
+		if prep.create && f.rec.uids.len() > 0 {
+			return p.onlyIfNew(ctx, source, prep)
+		}
+		return nil
+	}
+	var entries []entry
+	byUID := map[mailbox.UID]entry{}
+	if err := source.Metas(ctx, open.Union(unplaced), func(m mailbox.Meta) error {
+		e := entryOf(m)
+		entries = append(entries, e)
+		byUID[e.uid] = e
+		return nil
+	}); err != nil {
+		return err
+	}
+	m := match(entries, tail)
+	pairs := m.sure
+	if len(m.ask) > 0 {
+		settled, err := p.compareContents(ctx, f, source, m.ask)
+		if err != nil {
+			return err
+		}
+		pairs = append(pairs, settled...)
+	}
+	inTail := map[mailbox.UID]entry{}
+	for _, e := range tail {
+		inTail[e.uid] = e
+	}
+	for _, x := range pairs {
+		a := adoption{pair: x, flags: byUID[x.src].flags}
+		a.add = a.flags.Without(inTail[x.dst].flags).Without(mailbox.Flags{mailbox.Deleted})
+		if unplaced.Contains(x.src) {
+			prep.place = append(prep.place, a)
+		} else {
+			prep.adopt = append(prep.adopt, a)
+		}
+		delete(inTail, x.dst)
+		delete(byUID, x.src)
+	}
+	prep.copy, prep.exact = mailbox.NewUIDSet(slices.Collect(maps.Keys(byUID))...).Intersect(open), true
+	return p.findSurplus(ctx, f, prep, all, mailbox.NewUIDSet(slices.Collect(maps.Keys(inTail))...))
+}
+
+// undecidedUIDs are the source UIDs that may have to be copied. In a folder that was
+// finished only later ones can be.
+func (f *work) undecidedUIDs(sel mailbox.Selected) mailbox.UIDSet {
+	last := mailbox.MaxUID
+	if sel.UIDNext > 0 {
+		last = sel.UIDNext - 1
+	}
+	if sel.Messages == 0 {
+		return nil
+	}
+	first := mailbox.UID(1)
+	if f.rec.Finished {
+		first = f.rec.UIDNext
+	}
+	return mailbox.Span(first, last).Minus(f.rec.decided())
+}
+
+// onlyIfNew limits the copy to messages that exist, because the target folder was
+// deleted by its user and comes back only if there are any.
+func (p *pass) onlyIfNew(ctx context.Context, source mailbox.Session, prep *prepared) error {
+	var there []mailbox.UID
+	if err := source.Flags(ctx, prep.copy, 0, func(u mailbox.UID, _ mailbox.Flags) error {
+		there = append(there, u)
+		return nil
+	}); err != nil {
+		return err
+	}
+	prep.copy, prep.exact = mailbox.NewUIDSet(there...), true
+	return nil
+}
+
+// compareContents reads the messages of the groups whole, on both sides at once.
+func (p *pass) compareContents(ctx context.Context, f *work, source mailbox.Session, ask []group) ([]pair, error) {
+	var src, dst []mailbox.UID
+	for _, g := range ask {
+		src, dst = append(src, g.src...), append(dst, g.dst...)
+	}
+	var s, d map[mailbox.UID]contents
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		s, err = readContents(gctx, source, mailbox.NewUIDSet(src...))
+		return err
+	})
+	g.Go(func() (err error) {
+		d, err = p.targetContents(gctx, f, mailbox.NewUIDSet(dst...))
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return settle(ask, s, d), nil
+}
+
+// targetContents reads messages of f's target folder whole.
+func (p *pass) targetContents(ctx context.Context, f *work, set mailbox.UIDSet) (map[mailbox.UID]contents, error) {
+	p.target.use.Lock()
+	defer p.target.use.Unlock()
+	target, err := p.target.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := target.Select(ctx, f.target, false); err != nil {
+		return nil, err
+	}
+	return readContents(ctx, target, set)
+}
+
+func readContents(ctx context.Context, s mailbox.Session, set mailbox.UIDSet) (map[mailbox.UID]contents, error) {
+	out := map[mailbox.UID]contents{}
+	err := s.Messages(ctx, set, func(m mailbox.Message) error {
+		c, err := digestOf(m.Body)
+		c.date = m.Date.Unix()
+		out[m.UID] = c
+		return err
+	})
+	return out, err
+}
+
+// findSurplus counts messages that a writer believed dead brought a second time.
+func (p *pass) findSurplus(ctx context.Context, f *work, prep *prepared, all []entry, loose mailbox.UIDSet) error {
+	if !f.rec.Writing || len(loose) == 0 {
+		return nil
+	}
+	groups := twins(all, loose)
+	if len(groups) == 0 {
+		return nil
+	}
+	var ask []mailbox.UID
+	for _, g := range groups {
+		ask = append(ask, g...)
+	}
+	found, err := p.targetContents(ctx, f, mailbox.NewUIDSet(ask...))
+	if err != nil {
+		return err
+	}
+	prep.surplus = surplusOf(groups, loose, found)
+	return nil
+}
+
+// flagChanges compares the source's flags with the base.
+func (p *pass) flagChanges(ctx context.Context, f *work, source mailbox.Session, prep *prepared) error {
+	if f.rec.uids.len() == 0 || f.only != nil {
+		return nil
+	}
+	now, then := prep.selected.HighestModSeq, f.rec.ModSeq
+	since := mailbox.ModSeq(0)
+	if f.rec.Finished && now != 0 && now >= then {
+		if now == then {
+			return nil
+		}
+		since = then
+	}
+	delivered := f.rec.uids.sources()
+	set := mailbox.Span(delivered[0].First, delivered[len(delivered)-1].Last)
+	return source.Flags(ctx, set, since, func(u mailbox.UID, flags mailbox.Flags) error {
+		dst, base, ok := f.rec.uids.get(u)
+		if !ok {
+			return nil
+		}
+		if c, changed := threeWay(u, dst, base, flags); changed {
+			prep.changes = append(prep.changes, c)
+		}
+		return nil
+	})
+}
+
+// stillSkipped counts the messages skipped by earlier passes that are still there.
+func (p *pass) stillSkipped(ctx context.Context, f *work, source mailbox.Session, prep *prepared) error {
+	set := f.rec.skippedUIDs()
+	if len(set) == 0 || f.only != nil {
+		return nil
+	}
+	there := map[mailbox.UID]bool{}
+	if err := source.Flags(ctx, set, 0, func(u mailbox.UID, _ mailbox.Flags) error {
+		there[u] = true
+		return nil
+	}); err != nil {
+		return err
+	}
+	for u := range f.rec.skipped {
+		if !there[u] {
+			delete(f.rec.skipped, u)
+			f.rec.stale = true
+		}
+	}
+	prep.skipped = int64(len(there))
+	return nil
+}

@@ -1,0 +1,201 @@
+package mailsync
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+)
+
+// step is what the reader hands the writer: the beginning of a folder, a message,
+// or the folder's end.
+type step struct {
+	folder *work
+	begin  *prepared               // first step of a folder
+	abort  context.CancelCauseFunc // with begin: ends the reading
+	msg    *mailbox.Message
+	done   func() // to be called when msg is of no use any more; nil for none
+	end    bool   // last step of a folder
+	err    error  // with end: why the reader could not finish
+	// unread are the messages that exist and were not delivered.
+	unread mailbox.UIDSet
+	gone   int64 // messages that were expunged before they were read
+}
+
+// take prepares a folder and streams it to the writer. handed is whether the writer
+// has it now and will hand it back.
+func (p *pass) take(ctx context.Context, f *work, w *writer) (handed bool, err error) {
+	if f.refused != nil {
+		return false, f.refused
+	}
+	if f.settled {
+		// What is believed of the tail must come over a new connection.
+		f.settled = false
+		if err := p.reopenTarget(ctx); err != nil {
+			return false, err
+		}
+	}
+	prep, err := p.prepare(ctx, f)
+	if err != nil {
+		return false, err
+	}
+	hopeless := f.hopeless()
+	prep.copy = prep.copy.Minus(hopeless)
+	fctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	if err := w.send(ctx, step{folder: f, begin: prep, abort: abort}); err != nil {
+		return true, err
+	}
+	end := step{folder: f, end: true}
+	if len(prep.copy) > 0 {
+		received, err := p.stream(ctx, fctx, f, prep, w)
+		if err == nil {
+			end.unread, end.gone, err = p.missing(ctx, f, prep, received)
+		}
+		end.err = err
+	}
+	end.unread = end.unread.Union(hopeless)
+	if err := w.send(ctx, end); err != nil {
+		return true, err
+	}
+	return true, end.err
+}
+
+// failedAt notes at which message the source failed.
+func (f *work) failedAt(u mailbox.UID) {
+	if u != f.stuckAt {
+		f.stuckAt, f.stuck = u, 0
+	}
+	f.stuck++
+}
+
+// hopeless is the message, if any, at which the source has failed again and again:
+// it is left out, so that the rest can go on.
+func (f *work) hopeless() mailbox.UIDSet {
+	if f.stuck < hopelessAfter || f.stuckAt == 0 {
+		return nil
+	}
+	return mailbox.NewUIDSet(f.stuckAt)
+}
+
+func (p *pass) reopenTarget(ctx context.Context) error {
+	p.target.use.Lock()
+	defer p.target.use.Unlock()
+	p.target.close()
+	_, err := p.target.session(ctx)
+	return err
+}
+
+// stream reads the messages and passes them on, small ones from memory so that the
+// source is read ahead of the target, large ones straight through.
+func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *writer) (mailbox.UIDSet, error) {
+	p.source.use.Lock()
+	defer p.source.use.Unlock()
+	source, err := p.source.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var received mailbox.UIDSet
+	reading := mailbox.UID(0)
+	err = source.Messages(fctx, prep.copy, func(m mailbox.Message) error {
+		if cause := context.Cause(fctx); cause != nil {
+			return cause
+		}
+		reading = m.UID
+		received.Append(m.UID)
+		if m.Size > streamAbove {
+			return p.passThrough(fctx, f, m, w)
+		}
+		return p.readWhole(fctx, f, m, w)
+	})
+	if err != nil {
+		p.source.drop(err)
+		if cause := context.Cause(fctx); cause != nil {
+			return received, cause
+		}
+		f.failedAt(reading)
+		return received, err
+	}
+	return received, nil
+}
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// readWhole reads a message into memory, within the budget of what may be read
+// ahead.
+func (p *pass) readWhole(ctx context.Context, f *work, m mailbox.Message, w *writer) error {
+	cost := m.Size + 512
+	if err := w.ahead.Acquire(ctx, cost); err != nil {
+		return context.Cause(ctx)
+	}
+	buf := buffers.Get().(*bytes.Buffer)
+	buf.Reset()
+	buf.Grow(int(m.Size))
+	free := func() {
+		buffers.Put(buf)
+		w.ahead.Release(cost)
+	}
+	n, err := io.Copy(buf, m.Body)
+	if err == nil && n != m.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		free()
+		return fmt.Errorf("read uid %d of %q: %w", m.UID, f.source.Name, err)
+	}
+	m.Body = bytes.NewReader(buf.Bytes())
+	if err := w.send(ctx, step{folder: f, msg: &m, done: free}); err != nil {
+		free()
+		return err
+	}
+	return nil
+}
+
+// passThrough lends the writer the source's own stream and waits until it has read
+// it.
+func (p *pass) passThrough(ctx context.Context, f *work, m mailbox.Message, w *writer) error {
+	read := make(chan struct{})
+	if err := w.send(ctx, step{folder: f, msg: &m, done: sync.OnceFunc(func() { close(read) })}); err != nil {
+		return err
+	}
+	select {
+	case <-read:
+		return nil
+	case <-w.ended:
+		return errAborted
+	}
+}
+
+// missing returns what was asked for, exists, and did not come, and how many of the
+// folder's messages have been expunged meanwhile.
+func (p *pass) missing(ctx context.Context, f *work, prep *prepared, received mailbox.UIDSet) (mailbox.UIDSet, int64, error) {
+	rest := prep.copy.Minus(received)
+	known := f.decidedAtStart + int64(len(prep.adopt))
+	if len(rest) == 0 || !prep.exact && f.only == nil && int64(prep.selected.Messages) == received.Len()+known {
+		return nil, 0, nil
+	}
+	p.source.use.Lock()
+	defer p.source.use.Unlock()
+	source, err := p.source.session(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	if _, err := source.Select(ctx, f.source.Name, true); err != nil {
+		return nil, 0, err
+	}
+	var uids []mailbox.UID
+	if err := source.Flags(ctx, rest, 0, func(u mailbox.UID, _ mailbox.Flags) error {
+		uids = append(uids, u)
+		return nil
+	}); err != nil {
+		return nil, 0, err
+	}
+	there, gone := mailbox.NewUIDSet(uids...), int64(0)
+	if prep.exact {
+		gone = rest.Len() - there.Len()
+	}
+	return there, gone, nil
+}

@@ -1,0 +1,398 @@
+package mailsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// writer carries out what the reader hands it, folder by folder, on the target's
+// connection.
+type writer struct {
+	p     *pass
+	steps chan step
+	// back takes one value a folder that was begun: the folder if it has to be taken
+	// up again, nil if the writer is done with it.
+	back  chan *work
+	ended chan struct{}
+	ahead *semaphore.Weighted
+}
+
+func newWriter(p *pass) *writer {
+	return &writer{
+		p:     p,
+		steps: make(chan step, 256),
+		back:  make(chan *work, 256),
+		ended: make(chan struct{}),
+		ahead: semaphore.NewWeighted(readAhead + streamAbove),
+	}
+}
+
+// send hands one step over.
+func (w *writer) send(ctx context.Context, s step) error {
+	select {
+	case w.steps <- s:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-w.ended:
+		return errAborted
+	}
+}
+
+// run ends when the reader closes steps, or with the first error that ends the pass.
+func (w *writer) run(ctx context.Context) error {
+	defer close(w.ended)
+	for s := range w.steps {
+		again, err := w.folder(ctx, s)
+		if err != nil {
+			return err
+		}
+		select {
+		case w.back <- again:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// folder writes one folder, from its first step to its last.
+func (w *writer) folder(ctx context.Context, first step) (*work, error) {
+	w.p.target.use.Lock()
+	defer w.p.target.use.Unlock()
+	x := &folderWrite{p: w.p, f: first.folder, rec: first.folder.rec, prep: first.begin, abort: first.abort}
+	x.begin()
+	err := x.open(ctx)
+	if err == nil {
+		err = x.carryFlags(ctx)
+	}
+	x.note(err)
+	for {
+		var s step
+		var ok bool
+		select {
+		case s, ok = <-w.steps:
+		case <-ctx.Done():
+		}
+		if !ok {
+			x.settleAppends(ctx)
+			return nil, context.Cause(ctx)
+		}
+		if s.end {
+			return x.end(ctx, s)
+		}
+		if !x.stopped() {
+			x.note(x.write(ctx, s.msg))
+		}
+		s.done()
+	}
+}
+
+// note keeps the first error and ends the reading of a folder that cannot be
+// written.
+func (x *folderWrite) note(err error) {
+	if err == nil {
+		return
+	}
+	x.mu.Lock()
+	if x.err == nil {
+		x.err = err
+	}
+	x.mu.Unlock()
+	x.abort(errAborted)
+}
+
+func (x *folderWrite) stopped() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.err != nil || x.p.hasYielded()
+}
+
+// folderWrite is one folder under the writer's hands.
+type folderWrite struct {
+	p        *pass
+	f        *work
+	prep     *prepared
+	abort    context.CancelCauseFunc
+	target   mailbox.Session
+	selected mailbox.Selected
+
+	appends *appends // nil until the first message
+
+	mu      sync.Mutex // guards rec, tally and what follows
+	rec     *record
+	tally   folderTally
+	err     error
+	again   bool          // it has to be prepared anew before anything is written
+	unsure  bool          // the fate of a message is not known
+	refused []mailbox.UID // to be taken up again with more care
+}
+
+// begin takes over the folder's tally where it is taken up again.
+func (x *folderWrite) begin() {
+	x.tally = x.f.tally
+	x.tally.counted = true
+	if x.f.only == nil {
+		x.tally.seen = int64(x.prep.selected.Messages)
+		x.tally.skipped, x.tally.failed, x.tally.unchanged = x.prep.skipped, 0, 0
+	}
+	x.tally.surplus += x.prep.surplus
+	x.count()
+}
+
+func (x *folderWrite) count() {
+	x.mu.Lock()
+	t := x.tally
+	x.mu.Unlock()
+	x.p.mu.Lock()
+	defer x.p.mu.Unlock()
+	x.p.count(x.f, t)
+}
+
+// commit makes safe what has changed in the record. Only one goroutine at a time
+// commits; the other may go on while this one waits for the store.
+func (x *folderWrite) commit(ctx context.Context) error {
+	x.count()
+	x.mu.Lock()
+	w, err := x.rec.window(x.p.tallyNow())
+	x.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return x.p.store(ctx, w)
+}
+
+// open makes and opens the target folder, if anything is to be done in it. Where
+// messages have come in since its tail was read, they have to be looked at first.
+func (x *folderWrite) open(ctx context.Context) error {
+	if x.rec.TargetValidity == 0 && x.f.dst != nil {
+		x.rec.TargetValidity = x.f.dst.UIDValidity
+	}
+	if len(x.prep.copy)+len(x.prep.changes)+len(x.prep.adopt)+len(x.prep.place) == 0 || x.prep.create && len(x.prep.copy) == 0 {
+		return nil
+	}
+	var err error
+	if x.target, err = x.p.target.session(ctx); err != nil {
+		return err
+	}
+	if x.prep.create {
+		if err := x.target.Create(ctx, []mailbox.NewFolder{{Name: x.f.target}})[0]; err != nil {
+			return fmt.Errorf("create folder %q: %w", x.f.target, err)
+		}
+		x.f.dst = &mailbox.Status{UIDNext: 1}
+		x.rec.TargetValidity, x.rec.TargetSeen, x.rec.stale = 0, 1, true
+		x.rec.uids.forgetTargets()
+	}
+	if x.selected, err = x.target.Select(ctx, x.f.target, false); err != nil {
+		return err
+	}
+	if v := x.rec.TargetValidity; v != 0 && v != x.selected.UIDValidity {
+		return migration.NewFault(migration.SourceChanged, migration.ScopeFolder, migration.Target,
+			"the target folder's UIDVALIDITY changed while the pass ran", nil)
+	}
+	x.rec.TargetValidity = x.selected.UIDValidity
+	if x.f.overtaken < 3 && x.f.unexplained(x.selected.UIDNext).Minus(mailbox.Span(1, x.prep.tailRead-1)).Len() > 0 {
+		x.f.overtaken++
+		x.f.fresh, x.again = true, true
+		return errAborted
+	}
+	return nil
+}
+
+// carryFlags adopts, places, and applies flag changes: first at the target, then in
+// the record, so that nothing is believed to be carried that was not.
+func (x *folderWrite) carryFlags(ctx context.Context) error {
+	if x.target == nil {
+		return nil
+	}
+	found := append(x.prep.adopt, x.prep.place...)
+	changes := x.prep.changes
+	for _, a := range found {
+		changes = append(changes, flagChange{src: a.src, dst: a.dst, add: a.add, now: a.flags})
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	if ops := storeOps(changes, x.selected.Keeps); len(ops) > 0 {
+		if err := x.target.Store(ctx, ops); err != nil {
+			return fmt.Errorf("change flags in %q: %w", x.f.target, err)
+		}
+	}
+	for _, c := range changes {
+		x.rec.deliver(c.src, c.dst, c.now)
+	}
+	x.tally.adopted += int64(len(x.prep.adopt))
+	x.tally.flagsUpdated += int64(len(x.prep.changes))
+	if err := x.commit(ctx); err != nil {
+		return err
+	}
+	x.p.committed()
+	return nil
+}
+
+// write appends one message, or skips it.
+func (x *folderWrite) write(ctx context.Context, m *mailbox.Message) error {
+	if limit := x.p.limit(x.target); limit > 0 && m.Size > limit {
+		x.skip(x.item(m, peekHeader(m.Body), migration.MessageTooLarge,
+			fmt.Sprintf("the message has %d bytes, the limit is %d", m.Size, limit)))
+		return nil
+	}
+	if x.appends == nil {
+		if err := x.startAppends(ctx); err != nil {
+			return err
+		}
+	}
+	if x.f.care == stepwise {
+		return x.writeStepwise(ctx, m)
+	}
+	return x.appends.add(ctx, m, x.selected.Keeps(m.Flags))
+}
+
+// skip notes a message that is left behind for good.
+func (x *folderWrite) skip(it migration.Item) {
+	x.mu.Lock()
+	x.rec.skip(mailbox.UID(it.UID), it)
+	x.tally.skipped++
+	x.mu.Unlock()
+}
+
+func (x *folderWrite) item(m *mailbox.Message, header []byte, code migration.Code, reason string) migration.Item {
+	return migration.Item{
+		Folder: displayPath(x.f.source), UID: uint32(m.UID), MessageID: messageID(header),
+		Date: m.Date, Size: m.Size, Code: code, Reason: migration.Clean(reason),
+	}
+}
+
+// end closes the folder: done, to be taken up again, or failed.
+func (x *folderWrite) end(ctx context.Context, s step) (*work, error) {
+	unsure := x.settleAppends(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause
+	}
+	if unsure {
+		return x.leaveToSettle()
+	}
+	if x.again {
+		return x.f, nil
+	}
+	if x.err != nil {
+		return x.afterError(ctx, x.err)
+	}
+	x.f.notBefore = time.Time{}
+	x.tally.gone += s.gone
+	switch {
+	case x.p.hasYielded():
+		return nil, x.pause(ctx)
+	case s.err != nil && !errors.Is(s.err, errAborted):
+		if f := migration.AsFault(s.err); f.Scope != migration.ScopeEndpoint {
+			return x.afterError(ctx, s.err)
+		}
+		x.f.only, x.f.care = nil, quick
+		return x.f, x.pause(ctx)
+	case len(s.unread) > 0 && !x.f.readAgain && x.f.stuck < hopelessAfter:
+		x.f.readAgain = true
+		x.f.only = s.unread.Union(mailbox.NewUIDSet(x.refused...))
+		return x.f, x.pause(ctx)
+	}
+	x.skipUnread(s.unread)
+	if len(x.refused) > 0 {
+		x.f.only, x.f.care = mailbox.NewUIDSet(x.refused...), x.f.care+1
+		return x.f, x.pause(ctx)
+	}
+	if len(x.rec.uids.unplaced()) > 0 && !x.f.placing && x.target != nil {
+		// The target does not tell UIDs: its tail does.
+		x.f.placing, x.f.fresh, x.f.only, x.f.care = true, true, mailbox.UIDSet{}, quick
+		return x.f, x.pause(ctx)
+	}
+	return nil, x.finish(ctx)
+}
+
+func (x *folderWrite) skipUnread(unread mailbox.UIDSet) {
+	for u := range unread.All() {
+		x.skip(x.item(&mailbox.Message{UID: u}, nil, migration.MessageUnreadable, "the source lists the message and does not deliver it"))
+	}
+}
+
+// pause commits a folder as it is, with nothing under way and something left.
+func (x *folderWrite) pause(ctx context.Context) error {
+	x.count()
+	if x.rec.Writing {
+		x.rec.Writing = false
+		return x.commit(ctx)
+	}
+	return nil
+}
+
+// finish records that the folder is in step with what the survey saw.
+func (x *folderWrite) finish(ctx context.Context) error {
+	r, now := x.rec, x.prep.selected.Status
+	if x.f.src != nil {
+		now = *x.f.src // the numbers from before anything was read
+	}
+	r.Writing, r.AgainBelow = false, 0
+	r.Finished = x.tally.failed == 0
+	r.SourceValidity, r.Messages, r.UIDNext, r.ModSeq = now.UIDValidity, now.Messages, now.UIDNext, now.HighestModSeq
+	r.TargetSeen = max(r.TargetSeen, x.prep.tailRead)
+	t := &x.tally
+	t.unchanged = max(0, t.seen-t.gone-t.copied-t.adopted-t.skipped-t.failed)
+	x.p.mu.Lock()
+	x.p.tally.FoldersDone++
+	x.p.mu.Unlock()
+	return x.commit(ctx)
+}
+
+// leaveToSettle puts a folder aside in which the fate of a message is not known:
+// the target may still apply it.
+func (x *folderWrite) leaveToSettle() (*work, error) {
+	x.count()
+	fault := migration.AsFault(x.err)
+	x.p.target.drop(x.err)
+	if errors.Is(x.err, migration.ErrLeaseLost) || fault.Class() != migration.Retry && fault.Code != migration.MessageRejected {
+		return nil, x.err
+	}
+	f := x.f
+	f.only = nil
+	f.settleFirst()
+	if body := (*mailbox.BodyError)(nil); errors.As(x.err, &body) {
+		return f, nil // the source failed in mid-message, not the target
+	}
+	if x.p.lostConnection() > maxTrouble {
+		return nil, x.err
+	}
+	if f.unsure++; f.unsure > 1 || fault.Code == migration.MessageRejected {
+		// Something in here makes the server hang up: no literal without its leave.
+		f.synchronous, f.care = true, max(f.care, apart)
+	}
+	return f, nil
+}
+
+// afterError decides what a definite error of this folder means for it and the pass.
+func (x *folderWrite) afterError(ctx context.Context, err error) (*work, error) {
+	fault := migration.AsFault(err)
+	switch {
+	case errors.Is(err, migration.ErrLeaseLost):
+		return nil, err
+	case fault.Scope == migration.ScopeFolder, fault.Scope == migration.ScopeMessage:
+		if err := x.pause(ctx); err != nil {
+			return nil, err
+		}
+		x.p.folderFailed(x.f, fault)
+		return nil, nil
+	case fault.Scope == migration.ScopeEndpoint && fault.Class() == migration.Retry && x.p.lostConnection() <= maxTrouble:
+		x.p.target.drop(err)
+		x.f.fresh, x.f.only = true, nil
+		return x.f, nil
+	}
+	if perr := x.pause(ctx); perr != nil {
+		return nil, errors.Join(err, perr)
+	}
+	return nil, err
+}
