@@ -1,0 +1,181 @@
+package pass
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// Times of a lease's holder; package dispatch has the observers'.
+const (
+	beatEvery = 3 * time.Second
+	// beatTime bounds one renewal: a database that is busy with a large import is
+	// waited for.
+	beatTime = 7 * time.Second
+	// lostAfter is how long a holder goes on without a renewal.
+	lostAfter = 8 * time.Second
+	// stopPatience is how long a pass that was stopped may take to reach the end of its
+	// window.
+	stopPatience = 20 * time.Second
+)
+
+// heart renews the leases of all passes of the process.
+type heart struct {
+	mu   sync.Mutex
+	held map[int64]*hold // by token
+}
+
+// hold is one claimed lease.
+type hold struct {
+	token, userID int64
+	cancel        context.CancelCauseFunc // of the lease: the pass must not write any more
+	lost          *time.Timer
+
+	mu      sync.Mutex
+	ending  bool          // nothing is written to the target any more: Finish is under way
+	stopped chan struct{} // closed once an operator's stop was seen
+	stop    bool
+}
+
+// take begins to renew a lease that was claimed before the call, at the time given.
+func (h *heart) take(l migration.Lease, claimed time.Time, cancel context.CancelCauseFunc) *hold {
+	d := &hold{token: l.Token, userID: l.UserID, cancel: cancel, stopped: make(chan struct{})}
+	d.lost = time.AfterFunc(lostAfter-time.Since(claimed), d.lose)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held == nil {
+		h.held = map[int64]*hold{}
+	}
+	h.held[l.Token] = d
+	return d
+}
+
+func (h *heart) drop(d *hold) {
+	d.lost.Stop()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.held, d.token)
+}
+
+// lose ends the pass, unless it has ended writing.
+func (d *hold) lose() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.ending {
+		d.cancel(migration.ErrLeaseLost)
+	}
+}
+
+func (d *hold) renewed(at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.ending {
+		d.lost.Reset(lostAfter - time.Since(at))
+	}
+}
+
+// end tells that the pass writes nothing but its result any more: the store alone
+// judges its token from now on.
+func (d *hold) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ending = true
+	d.lost.Stop()
+}
+
+func (d *hold) askToStop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.stop {
+		d.stop = true
+		close(d.stopped)
+	}
+}
+
+func (d *hold) askedToStop() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stop
+}
+
+func (h *heart) all() []*hold {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make([]*hold, 0, len(h.held))
+	for _, d := range h.held {
+		out = append(out, d)
+	}
+	return out
+}
+
+// KeepAlive renews the leases of all passes, and looks for operators' stops, until
+// ctx ends, which must not be before the last pass has ended.
+func (r *Runner) KeepAlive(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	// Apart from each other: what is slow must not keep a lease from being renewed.
+	g.Go(func() error { return r.every(ctx, r.beat) })
+	g.Go(func() error { return r.every(ctx, r.lookForStops) })
+	return g.Wait()
+}
+
+func (r *Runner) every(ctx context.Context, do func(context.Context, []*hold)) error {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if held := r.heart.all(); len(held) > 0 {
+			do(ctx, held)
+		}
+	}
+}
+
+func (r *Runner) beat(ctx context.Context, held []*hold) {
+	tokens := make([]int64, len(held))
+	for i, d := range held {
+		tokens[i] = d.token
+	}
+	at := time.Now() // before the call: a slow one must not lengthen the lease
+	ctx, cancel := context.WithTimeout(ctx, beatTime)
+	defer cancel()
+	alive, err := r.Store.Beat(ctx, r.WorkerID, tokens)
+	if err != nil {
+		r.Log.Warn("leases not renewed", zap.Int("leases", len(tokens)), zap.Error(err))
+		return
+	}
+	still := make(map[int64]bool, len(alive))
+	for _, token := range alive {
+		still[token] = true
+	}
+	for _, d := range held {
+		if still[d.token] {
+			d.renewed(at)
+		} else {
+			d.lose()
+		}
+	}
+}
+
+// lookForStops asks of every running user whether an operator stopped it. Errors
+// are for the next look.
+func (r *Runner) lookForStops(ctx context.Context, held []*hold) {
+	ctx, cancel := context.WithTimeout(ctx, beatEvery)
+	defer cancel()
+	for _, d := range held {
+		u, err := r.Store.UserByID(ctx, d.userID)
+		if err != nil {
+			continue
+		}
+		if u.Stopping || u.Removing {
+			d.askToStop()
+		}
+	}
+}

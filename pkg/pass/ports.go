@@ -1,0 +1,80 @@
+package pass
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/mailsync"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+	"github.com/mailhaul/mailhaul/pkg/telemetry"
+)
+
+// Store is what a pass asks of the store. A stale token is migration.ErrLeaseLost.
+type Store interface {
+	// Claim takes a queued lease, exactly once, and sets the user's running status.
+	Claim(ctx context.Context, token int64, workerID string) (migration.Lease, error)
+	// Beat renews the worker's leases and returns those that are still its own.
+	Beat(ctx context.Context, workerID string, tokens []int64) (alive []int64, err error)
+	// Finish writes the user's state and frees the lease, both or neither. It may have
+	// happened although an error came back: then the token is stale.
+	Finish(ctx context.Context, token int64, next migration.UserState, totals migration.Totals, last migration.Tally,
+		items []migration.Item, events []migration.Event) error
+
+	Records(ctx context.Context, token int64) ([]migration.FolderRecord, error)
+	Commit(ctx context.Context, token int64, w migration.Window) error
+	PutReceipt(ctx context.Context, userID int64, r migration.Receipt) error
+
+	UserByID(ctx context.Context, id int64) (migration.User, error)
+	BatchByID(ctx context.Context, id int64) (migration.Batch, error)
+	EndpointByID(ctx context.Context, id int64) (migration.Endpoint, error)
+	SetPark(ctx context.Context, endpointID int64, p migration.Park) error
+	// ChangeUser reads, changes and writes in one transaction.
+	ChangeUser(ctx context.Context, id int64, change func(*migration.User) error) (migration.User, error)
+}
+
+// Vault unseals what is needed to log in.
+type Vault interface {
+	// OfUser unseals one of the user's two secrets.
+	OfUser(u *migration.User, sealed []byte) (migration.Secret, error)
+	// OfAdmin unseals the endpoint administrator's secret.
+	OfAdmin(e *migration.Endpoint) (migration.Secret, error)
+}
+
+// Account is one mailbox and how to open it.
+type Account struct {
+	Host     string
+	Port     int
+	Security migration.Security
+	migration.Login
+	Password migration.Secret
+	Side     migration.Side
+	Root     string // only the folders below it; "" for all
+}
+
+// Engine is package mailsync, or a test's stand-in.
+type Engine struct {
+	Run    func(ctx context.Context, job mailsync.Job) (mailsync.Outcome, error)
+	Verify func(ctx context.Context, job mailsync.VerifyJob) (migration.Receipt, error)
+}
+
+// Config is what a Runner works with.
+type Config struct {
+	Store  Store
+	Vault  Vault
+	Open   func(a Account) mailbox.Opener
+	Engine Engine
+	// WorkerID names the process among all workers.
+	WorkerID string
+	// Slice is the time after which a pass lets others go first.
+	Slice time.Duration
+	// Draining is closed when the process is to end; passes then end at their next
+	// window.
+	Draining <-chan struct{}
+	// Ended is told of every pass that ended; it must not block.
+	Ended   func()
+	Metrics *telemetry.Metrics
+	Log     *zap.Logger
+}

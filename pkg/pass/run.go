@@ -1,0 +1,248 @@
+package pass
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/mailhaul/mailhaul/pkg/mailsync"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// Runner runs passes, any number at once.
+type Runner struct {
+	Config
+	heart  heart
+	admins admins
+}
+
+// NewRunner returns a Runner; KeepAlive has to run beside its passes.
+func NewRunner(c Config) *Runner { return &Runner{Config: c} }
+
+// pass is one pass under way.
+type pass struct {
+	r     *Runner
+	log   *zap.Logger
+	lease migration.Lease
+	hold  *hold
+	begun time.Time
+
+	user           migration.User // as it was at the start
+	batch          migration.Batch
+	source, target *side
+	counted        counted
+
+	result  migration.Result
+	items   []migration.Item // nil: what is listed stays
+	receipt *migration.Receipt
+}
+
+// Handle runs the pass of one task. ctx is the process's patience: when it ends the
+// pass is cut off wherever it is, with ctx's cause.
+func (r *Runner) Handle(ctx context.Context, userID, token int64) {
+	defer r.Ended()
+	log := r.Log.With(zap.Int64("user", userID), zap.Int64("token", token))
+	claimed := time.Now()
+	lease, err := r.Store.Claim(ctx, token, r.WorkerID)
+	if errors.Is(err, migration.ErrLeaseLost) {
+		log.Debug("task without a lease: doubled or late")
+		return
+	}
+	if err != nil {
+		// The dispatcher finds the lease without its task and admits the user anew.
+		log.Warn("lease not claimed", zap.Error(err))
+		return
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p := &pass{r: r, log: log, lease: lease, begun: claimed, hold: r.heart.take(lease, claimed, cancel)}
+	p.counted.metrics = r.Metrics
+	p.result.Kind = lease.Kind
+	defer r.heart.drop(p.hold)
+
+	err = p.run(ctx, cancel)
+	p.hold.end()
+	p.finish(context.WithoutCancel(ctx), p.judge(ctx, err))
+}
+
+// run does the pass's work; what it found is in p.result beside the error.
+func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) (err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			p.log.Error("pass panicked", zap.Any("panic", x), zap.ByteString("stack", debug.Stack()))
+			err = migration.NewFault(migration.Internal, migration.ScopeUser, "", fmt.Sprintf("panic: %v", x), nil)
+		}
+	}()
+	if err := p.prepare(ctx); err != nil {
+		return err
+	}
+	if p.user.Stopping || p.user.Removing {
+		p.result.Yielded = true
+		return nil
+	}
+	defer alongside(func(over <-chan struct{}) { p.enforceStop(cancel, over) })()
+
+	if p.lease.Kind == migration.Verify {
+		return p.verify(ctx)
+	}
+	if err := p.sync(ctx); err != nil || p.result.Yielded || p.lease.Kind != migration.LastSync {
+		return err
+	}
+	return p.verify(ctx)
+}
+
+// alongside runs f beside what follows, until end is called, which closes over and
+// waits for f.
+func alongside(f func(over <-chan struct{})) (end func()) {
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		f(over)
+	}()
+	return func() {
+		close(over)
+		<-done
+	}
+}
+
+// enforceStop cuts off a pass that does not reach the end of its window after an
+// operator stopped it.
+func (p *pass) enforceStop(cancel context.CancelCauseFunc, over <-chan struct{}) {
+	select {
+	case <-over:
+		return
+	case <-p.hold.stopped:
+	}
+	patience := time.NewTimer(stopPatience)
+	defer patience.Stop()
+	select {
+	case <-over:
+	case <-patience.C:
+		cancel(migration.ErrStopped)
+	}
+}
+
+// prepare reads what the pass is about.
+func (p *pass) prepare(ctx context.Context) error {
+	var err error
+	if p.user, err = p.r.Store.UserByID(ctx, p.lease.UserID); err != nil {
+		return fmt.Errorf("read the user: %w", err)
+	}
+	if p.batch, err = p.r.Store.BatchByID(ctx, p.user.BatchID); err != nil {
+		return fmt.Errorf("read the batch: %w", err)
+	}
+	p.log = p.log.With(zap.String("batch", p.batch.Name), zap.Int64("org", p.user.OrgID), zap.String("kind", string(p.lease.Kind)))
+	source, err := p.r.Store.EndpointByID(ctx, p.lease.SourceEndpointID)
+	if err != nil {
+		return fmt.Errorf("read the source endpoint: %w", err)
+	}
+	target, err := p.r.Store.EndpointByID(ctx, p.lease.TargetEndpointID)
+	if err != nil {
+		return fmt.Errorf("read the target endpoint: %w", err)
+	}
+	if p.source, err = p.r.newSide(&p.user, source, migration.Source); err != nil {
+		return err
+	}
+	p.target, err = p.r.newSide(&p.user, target, migration.Target)
+	return err
+}
+
+// sync runs the engine over the mailbox pair.
+func (p *pass) sync(ctx context.Context) error {
+	out, err := p.r.Engine.Run(ctx, mailsync.Job{
+		Source: p.source.open, Target: p.target.open,
+		Records: records{p.r.Store, p.lease.Token},
+		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
+		Yield: p.yield, Observe: p.counted.observe,
+	})
+	p.result.Tally, p.result.Progress, p.result.Yielded = out.Tally, out.Progress, out.Yielded
+	p.items = out.Items
+	if p.items == nil && err == nil && !out.Yielded {
+		p.items = []migration.Item{} // looked through all of it: nothing is listed any more
+	}
+	p.counted.observe(out.Tally)
+	if err != nil {
+		return fmt.Errorf("sync: %w", err)
+	}
+	return nil
+}
+
+// verify compares both sides. It changes nothing, so it is broken off at once when
+// somebody asks for it.
+func (p *pass) verify(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer alongside(func(over <-chan struct{}) {
+		select {
+		case <-over:
+		case <-p.hold.stopped:
+			cancel(migration.ErrStopped)
+		case <-p.r.Draining:
+			cancel(migration.ErrDraining)
+		}
+	})()
+	receipt, err := p.r.Engine.Verify(ctx, mailsync.VerifyJob{
+		Source: p.source.open, Target: p.target.open,
+		Records: records{p.r.Store, p.lease.Token},
+		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
+	})
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	p.receipt = &receipt
+	return nil
+}
+
+// yield tells the engine, between windows, whether to stop there.
+func (p *pass) yield() bool {
+	select {
+	case <-p.r.Draining:
+		return true
+	default:
+	}
+	return p.hold.askedToStop() || time.Since(p.begun) >= p.r.Slice
+}
+
+// judge turns how the work ended into the pass's result. It returns
+// migration.ErrLeaseLost where nothing may be written any more.
+func (p *pass) judge(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, migration.ErrLeaseLost) || errors.Is(cause, migration.ErrLeaseLost):
+		return migration.ErrLeaseLost
+	case errors.Is(err, migration.ErrStopped), errors.Is(err, migration.ErrDraining), cause != nil:
+		p.result.Yielded = true
+		return nil
+	}
+	f := p.narrow(migration.AsFault(err))
+	if f.Code == migration.Internal {
+		traced := *f
+		traced.Reason = migration.Clean(fmt.Sprintf("%s (trace %d)", f.Reason, p.lease.Token))
+		f = &traced
+	}
+	p.result.Fault = f
+	return nil
+}
+
+// records are one user's, written with the lease's token.
+type records struct {
+	store Store
+	token int64
+}
+
+func (r records) Records(ctx context.Context) ([]migration.FolderRecord, error) {
+	return r.store.Records(ctx, r.token)
+}
+
+func (r records) Commit(ctx context.Context, w migration.Window) error {
+	return r.store.Commit(ctx, r.token, w)
+}
