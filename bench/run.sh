@@ -47,7 +47,7 @@ s=[socket.socket() for _ in range(int(sys.argv[1]))]
 [x.bind(("127.0.0.1",0)) for x in s]
 print(*[x.getsockname()[1] for x in s])' "$1"
 }
-read -r SRC_PORT SRC_TLS_PORT DST_PORT DST_TLS_PORT WAN_SRC WAN_DST < <(free_ports 6)
+read -r SRC_PORT SRC_TLS_PORT DST_PORT DST_TLS_PORT WAN_SRC WAN_DST <<<"$(free_ports 6)"
 export SRC_PORT SRC_TLS_PORT DST_PORT DST_TLS_PORT PYTHONDONTWRITEBYTECODE=1
 
 mkdir -p "$DIR/bin"

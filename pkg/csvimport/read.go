@@ -114,7 +114,7 @@ func (s *scanner) run(each func(Row) (reason string, more bool)) (rows int, err 
 	overLine := 0
 	for {
 		record, err := in.Read()
-		line, goOn := s.place(in, record, err)
+		line, goOn := s.place(in, err)
 		if !goOn {
 			if over := rows - s.limit.Rows; over > 0 {
 				s.problems.add(overLine, "", fmt.Sprintf("the file has %s rows, at most %s are taken: split it",
@@ -146,7 +146,7 @@ func firstLine(r *bufio.Reader) (reason string) {
 
 // place returns the line of the record just read, and whether the file goes on. A
 // record that cannot be split is noted.
-func (s *scanner) place(in *csv.Reader, record []string, err error) (line int, goOn bool) {
+func (s *scanner) place(in *csv.Reader, err error) (line int, goOn bool) {
 	var parse *csv.ParseError
 	switch {
 	case err == nil:
@@ -169,7 +169,7 @@ func quoteReason(err *csv.ParseError) string {
 
 func (s *scanner) readHeader(in *csv.Reader) (goOn bool, err error) {
 	record, err := in.Read()
-	line, _ := s.place(in, record, err)
+	line, _ := s.place(in, err)
 	if err != nil {
 		if errors.As(err, new(*csv.ParseError)) {
 			err = nil // noted by place

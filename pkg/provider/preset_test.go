@@ -102,19 +102,23 @@ func TestApply(t *testing.T) {
 		set, want migration.EndpointSpec
 	}{
 		"all from the preset": {
-			"exmail", migration.EndpointSpec{},
+			"exmail",
+			migration.EndpointSpec{},
 			migration.EndpointSpec{Host: "imap.exmail.qq.com", Port: 993, Security: migration.TLS, Auth: "password"},
 		},
 		"the operator wins": {
-			"gmail", migration.EndpointSpec{Host: "proxy.example.com", Port: 1993, Auth: "password"},
+			"gmail",
+			migration.EndpointSpec{Host: "proxy.example.com", Port: 1993, Auth: "password"},
 			migration.EndpointSpec{Host: "proxy.example.com", Port: 1993, Security: migration.TLS, Auth: "password"},
 		},
 		"the port follows the security": {
-			"dovecot", migration.EndpointSpec{Host: "mail.example.com", Security: migration.StartTLS},
+			"dovecot",
+			migration.EndpointSpec{Host: "mail.example.com", Security: migration.StartTLS},
 			migration.EndpointSpec{Host: "mail.example.com", Port: 143, Security: migration.StartTLS, Auth: "password"},
 		},
 		"an administrator's form for an administrator": {
-			"dovecot", migration.EndpointSpec{Host: "mail.example.com", AdminUser: "admin"},
+			"dovecot",
+			migration.EndpointSpec{Host: "mail.example.com", AdminUser: "admin"},
 			migration.EndpointSpec{Host: "mail.example.com", Port: 993, Security: migration.TLS, Auth: "password", AdminUser: "admin", LoginTemplate: "{user}*{admin}"},
 		},
 	} {
