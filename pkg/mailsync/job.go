@@ -195,32 +195,6 @@ func (m *memoryRecords) Records(context.Context) ([]migration.FolderRecord, erro
 func (m *memoryRecords) Commit(_ context.Context, w migration.Window) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	Apply(m.records, w)
+	w.Apply(m.records)
 	return nil
-}
-
-// Apply brings a set of records, keyed by folder, up to date with a window: what
-// every keeper of records does.
-func Apply(records map[string]*migration.FolderRecord, w migration.Window) {
-	if w.Folder == "" {
-		return
-	}
-	if w.Drop {
-		delete(records, w.Folder)
-		return
-	}
-	r := records[w.Folder]
-	if r == nil {
-		r = &migration.FolderRecord{Folder: w.Folder}
-		records[w.Folder] = r
-	}
-	if w.Head != nil {
-		r.Head = w.Head
-	}
-	if w.Replace {
-		r.Journal = nil
-	}
-	if len(w.Append) > 0 {
-		r.Journal = append(r.Journal[:len(r.Journal):len(r.Journal)], w.Append)
-	}
 }

@@ -40,6 +40,8 @@ type work struct {
 	assignment
 	rec      *record
 	src, dst *mailbox.Status // from the survey; nil: not told, or not there
+	// subscribed is whether the target's is.
+	subscribed bool
 
 	// notBefore is set while the folder settles.
 	notBefore time.Time

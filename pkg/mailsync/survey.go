@@ -10,9 +10,33 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// survey lists both sides at once and returns the folders that have to be opened,
-// with their target folders made.
+// survey looks at both sides and returns the folders that have to be opened, with
+// their target folders made.
 func (p *pass) survey(ctx context.Context) ([]*work, error) {
+	if err := p.look(ctx); err != nil {
+		return nil, err
+	}
+	voidRecords(p.all)
+	if err := p.retryTooLarge(ctx); err != nil {
+		return nil, err
+	}
+	queue := p.triage()
+	if p.job.DryRun {
+		return queue, nil
+	}
+	if len(queue) > 0 {
+		if err := p.store(ctx, migration.Window{Tally: p.tally}); err != nil {
+			return nil, err
+		}
+		if err := p.makeFolders(ctx, queue); err != nil {
+			return nil, err
+		}
+	}
+	return queue, p.carrySubscriptions(ctx)
+}
+
+// look lists both sides at once, reads the records, and assigns the folders.
+func (p *pass) look(ctx context.Context) error {
 	var source, target []mailbox.Folder
 	var naming mailbox.Naming
 	var stored []migration.FolderRecord
@@ -30,32 +54,18 @@ func (p *pass) survey(ctx context.Context) ([]*work, error) {
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return err
 	}
 	records := map[string]*record{}
 	for _, s := range stored {
 		r, err := loadRecord(s)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		records[r.folder] = r
 	}
-	p.all = p.workOf(source, target, naming, records)
-	voidRecords(p.all)
-	if err := p.retryTooLarge(ctx); err != nil {
-		return nil, err
-	}
-	queue := p.triage()
-	if p.job.DryRun || len(queue) == 0 {
-		return queue, p.carrySubscriptions(ctx, target)
-	}
-	if err := p.job.Records.Commit(ctx, migration.Window{Tally: p.tally}); err != nil {
-		return nil, err
-	}
-	if err := p.makeFolders(ctx, queue); err != nil {
-		return nil, err
-	}
-	return queue, p.carrySubscriptions(ctx, target)
+	p.assignAll(source, target, naming, records)
+	return nil
 }
 
 func (p *pass) list(ctx context.Context, l *link) ([]mailbox.Folder, mailbox.Naming, error) {
@@ -69,8 +79,8 @@ func (p *pass) list(ctx context.Context, l *link) ([]mailbox.Folder, mailbox.Nam
 	return folders, s.Naming(), err
 }
 
-// workOf assigns targets to the folders that are to be carried.
-func (p *pass) workOf(source, target []mailbox.Folder, naming mailbox.Naming, records map[string]*record) []*work {
+// assignAll assigns targets to the folders that are to be carried.
+func (p *pass) assignAll(source, target []mailbox.Folder, naming mailbox.Naming, records map[string]*record) {
 	keep := newFilter(p.job.Include, p.job.Exclude, source)
 	var wanted []mailbox.Folder
 	for _, f := range source {
@@ -86,7 +96,6 @@ func (p *pass) workOf(source, target []mailbox.Folder, naming mailbox.Naming, re
 	for _, f := range target {
 		there[f.Name] = f
 	}
-	var all []*work
 	for _, a := range assign(wanted, source, target, naming, recorded) {
 		w := &work{assignment: a, src: a.source.Status, rec: records[a.source.Name]}
 		if w.rec == nil {
@@ -99,13 +108,13 @@ func (p *pass) workOf(source, target []mailbox.Folder, naming mailbox.Naming, re
 			if w.dst == nil {
 				w.dst = &mailbox.Status{} // it is there, its numbers are not known
 			}
+			w.subscribed = f.Subscribed
 		}
 		if a.renamed {
 			p.renamed = append(p.renamed, Renamed{displayPath(a.source), a.target})
 		}
-		all = append(all, w)
+		p.all = append(p.all, w)
 	}
-	return all
 }
 
 // voidRecords forgets what was delivered to a target that is no more, and what was
@@ -263,14 +272,7 @@ func (p *pass) makeFolders(ctx context.Context, queue []*work) error {
 // carrySubscriptions brings the target's subscriptions in step where the source's
 // have changed since they were last carried. A server that refuses is asked again
 // by the next pass.
-func (p *pass) carrySubscriptions(ctx context.Context, target []mailbox.Folder) error {
-	if p.job.DryRun {
-		return nil
-	}
-	subscribed := map[string]bool{}
-	for _, f := range target {
-		subscribed[f.Name] = f.Subscribed
-	}
+func (p *pass) carrySubscriptions(ctx context.Context) error {
 	for _, want := range []bool{true, false} {
 		var changed []*work
 		var names []string
@@ -278,7 +280,7 @@ func (p *pass) carrySubscriptions(ctx context.Context, target []mailbox.Folder) 
 			if w.source.Subscribed == w.rec.Subscribed || w.source.Subscribed != want || w.dst == nil {
 				continue
 			}
-			if subscribed[w.target] == want {
+			if w.subscribed == want {
 				w.rec.Subscribed = want
 				continue
 			}

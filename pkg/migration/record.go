@@ -25,6 +25,32 @@ type Window struct {
 	Items []Item
 }
 
+// Apply brings a set of records, keyed by folder, up to date with w: what every
+// keeper of records does.
+func (w Window) Apply(records map[string]*FolderRecord) {
+	if w.Folder == "" {
+		return
+	}
+	if w.Drop {
+		delete(records, w.Folder)
+		return
+	}
+	r := records[w.Folder]
+	if r == nil {
+		r = &FolderRecord{Folder: w.Folder}
+		records[w.Folder] = r
+	}
+	if w.Head != nil {
+		r.Head = w.Head
+	}
+	if w.Replace {
+		r.Journal = nil
+	}
+	if len(w.Append) > 0 {
+		r.Journal = append(r.Journal[:len(r.Journal):len(r.Journal)], w.Append)
+	}
+}
+
 // Tally is what a pass has found and done, in messages unless it says otherwise.
 // Seen = Unchanged + Copied + Adopted + Skipped + Failed once the pass has ended.
 type Tally struct {
