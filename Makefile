@@ -1,0 +1,30 @@
+# make build    bin/api, bin/worker, bin/mailhaul
+# make test     installs what the tests need where it may (root or sudo), then runs them all
+# make check    formatting, vet, lint (with the floors of ARCHITECTURE.md), go.mod tidy
+# make fmt      formats
+# make bench    the speed table against mbsync and the raw ceiling (root; see bench/README.md)
+
+GO   ?= go
+# The linter is pinned in a module of its own, so that its dependencies are not ours.
+LINT  = $(GO) tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: build test check fmt bench
+
+build:
+	$(GO) build -trimpath -o bin/ ./cmd/...
+
+test:
+	.ci/deps dovecot-imapd redis-server python3 gcc libc6-dev
+	$(GO) test -race -shuffle=on ./...
+
+check:
+	$(GO) vet ./...
+	$(LINT) run
+	$(GO) mod tidy -diff
+
+fmt:
+	$(LINT) fmt
+
+bench:
+	.ci/deps dovecot-imapd isync openssl python3
+	bench/run.sh
