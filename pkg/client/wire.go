@@ -272,9 +272,10 @@ type Event struct {
 	Data         map[string]any `json:"data"`
 }
 
-// Rotated is how many secrets a rotation has put under the first key.
+// Rotated is how many endpoints and users have had their secrets put under the first
+// key.
 type Rotated struct {
-	Secrets int `json:"secrets"`
+	Records int `json:"records"`
 }
 
 // Problem is an error of the API (RFC 9457).

@@ -71,7 +71,8 @@ func (c *Control) Audit(ctx context.Context, a Actor, org string, before int64, 
 	return c.store.Audit(ctx, o.ID, before, limit)
 }
 
-// RotateKeys puts every sealed secret under the vault's first key.
+// RotateKeys puts every sealed secret under the vault's first key, and answers how
+// many endpoints and users have secrets.
 func (c *Control) RotateKeys(ctx context.Context, a Actor) (int, error) {
 	if err := a.needs(migration.Owner); err != nil {
 		return 0, err
@@ -81,7 +82,7 @@ func (c *Control) RotateKeys(ctx context.Context, a Actor) (int, error) {
 	for {
 		last, n, err := c.store.RewrapSecrets(ctx, after, 500, c.vault.Rewrap)
 		if err != nil {
-			return total, fmt.Errorf("rotate keys after %d secrets: %w", total, err)
+			return total, fmt.Errorf("rotate keys after %d records: %w", total, err)
 		}
 		if n == 0 {
 			break
@@ -89,6 +90,6 @@ func (c *Control) RotateKeys(ctx context.Context, a Actor) (int, error) {
 		after = last
 		total += n
 	}
-	c.audit(ctx, a, migration.Event{Kind: "vault.rotated", Data: map[string]any{"secrets": total}})
+	c.audit(ctx, a, migration.Event{Kind: "vault.rotated", Data: map[string]any{"records": total}})
 	return total, nil
 }

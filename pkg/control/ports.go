@@ -32,11 +32,10 @@ type Orgs interface {
 
 	AddEvent(ctx context.Context, e migration.Event) error
 	EventsAfter(ctx context.Context, orgID, batchID, afterID int64, limit int) ([]migration.Event, error)
-	PurgeIdempotent(ctx context.Context, before time.Time) error
 	Audit(ctx context.Context, orgID, beforeID int64, limit int) ([]migration.Event, error)
 
-	// RewrapSecrets passes sealed secrets through rewrap, limit at a time in the order
-	// of an ID, and answers the last ID and how many there were; 0 at the end.
+	// RewrapSecrets passes the sealed secrets of limit records through rewrap, and
+	// answers where to go on and how many records there were; 0 at the end.
 	RewrapSecrets(ctx context.Context, afterID int64, limit int, rewrap func([]byte) ([]byte, error)) (int64, int, error)
 }
 

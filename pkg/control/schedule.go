@@ -13,12 +13,8 @@ import (
 // scheduleEvery is how often Run looks for batches whose time has come.
 const scheduleEvery = 15 * time.Second
 
-// keepAnswers is how long the answer to an Idempotency-Key is kept.
-const keepAnswers = 24 * time.Hour
-
-// Run does what has its hour, until ctx ends: it starts and completes batches at the
-// time that was set for it, and forgets answers kept for idempotency. Several
-// processes may run it; doing it twice is harmless.
+// Run starts and completes batches at the time that was set for it, until ctx ends.
+// Several processes may run it; doing it twice is harmless.
 func (c *Control) Run(ctx context.Context) error {
 	tick := time.NewTicker(scheduleEvery)
 	defer tick.Stop()
@@ -37,12 +33,12 @@ func (c *Control) Run(ctx context.Context) error {
 // Scheduled does what is due now.
 func (c *Control) Scheduled(ctx context.Context) error {
 	now := c.now()
-	if err := c.store.PurgeIdempotent(ctx, now.Add(-keepAnswers)); err != nil {
-		return fmt.Errorf("forget kept answers: %w", err)
-	}
 	due, err := c.store.ScheduledBatches(ctx, now)
-	if err != nil || len(due) == 0 {
-		return err
+	if err != nil {
+		return fmt.Errorf("look for batches whose time has come: %w", err)
+	}
+	if len(due) == 0 {
+		return nil
 	}
 	orgs, err := c.store.ListOrgs(ctx)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
+	"github.com/mailhaul/mailhaul/pkg/provider"
 )
 
 // Bounds of what an operator may set.
@@ -102,6 +103,13 @@ func checkFolderRule(f string) error {
 
 // completeEndpointSpec fills in defaults and refuses what cannot work.
 func completeEndpointSpec(s *migration.EndpointSpec) error {
+	if s.Preset != "" {
+		p, known := provider.Lookup(s.Preset)
+		if !known {
+			return fault(migration.InvalidArgument, "preset %q is not known: see mailhaul provider list", migration.Clean(s.Preset))
+		}
+		*s = p.Apply(*s)
+	}
 	s.Host = strings.TrimSuffix(strings.TrimSpace(s.Host), ".")
 	if s.Security == "" {
 		s.Security = migration.TLS

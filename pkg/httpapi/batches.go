@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -12,13 +13,13 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-type (
-	batchIn struct {
-		inOrg
-		Name string `path:"name" maxLength:"64"`
-	}
-	batchOut struct{ Body client.Batch }
-)
+// BatchPath is the parameters of a batch's path.
+type BatchPath struct {
+	OrgPath
+	Name string `path:"name" maxLength:"64"`
+}
+
+type batchOut struct{ Body client.Batch }
 
 const (
 	batchesPath = "/v1/orgs/{org}/batches"
@@ -29,8 +30,8 @@ func (a *api) batchRoutes() {
 	c := a.Control
 	route(a, http.MethodGet, batchesPath, "listBatches", "List batches",
 		func(ctx context.Context, who control.Actor, in *struct {
-			inOrg
-			paging
+			OrgPath
+			Paging
 		}) (*pageOut[client.Batch], error) {
 			after, err := in.after()
 			if err != nil {
@@ -43,12 +44,12 @@ func (a *api) batchRoutes() {
 			return page(rows, in.Limit, batchWire, func(b control.Batch) string { return b.Name }), nil
 		})
 	route(a, http.MethodGet, batchPath, "getBatch", "Find a batch",
-		func(ctx context.Context, who control.Actor, in *batchIn) (*batchOut, error) {
+		func(ctx context.Context, who control.Actor, in *BatchPath) (*batchOut, error) {
 			return answerBatch(c.Batch(ctx, who, in.Org, in.Name))
 		})
 	route(a, http.MethodPatch, batchPath, "changeBatch", "Change a batch's settings",
 		func(ctx context.Context, who control.Actor, in *struct {
-			batchIn
+			BatchPath
 			Body client.BatchChange
 		}) (*batchOut, error) {
 			change, err := batchChange(in.Body)
@@ -59,7 +60,7 @@ func (a *api) batchRoutes() {
 		})
 	route(a, http.MethodDelete, batchPath, "removeBatch", "Remove a batch: 204 when it is gone, 202 while a pass is ending",
 		func(ctx context.Context, who control.Actor, in *struct {
-			batchIn
+			BatchPath
 			Force      bool   `query:"force"`
 			KeepReport bool   `query:"keepReport" doc:"keep a final report"`
 			Confirm    string `query:"confirm" doc:"the batch's name"`
@@ -83,13 +84,13 @@ func (a *api) verbRoutes() {
 		{"verify", "Compare both sides of every synced user", c.VerifyBatch},
 	} {
 		route(a, http.MethodPost, batchPath+"/"+v.verb, v.verb+"Batch", v.summary,
-			func(ctx context.Context, who control.Actor, in *batchIn) (*batchOut, error) {
+			func(ctx context.Context, who control.Actor, in *BatchPath) (*batchOut, error) {
 				return answerBatch(v.do(ctx, who, in.Org, in.Name))
 			})
 	}
 	route(a, http.MethodPost, batchPath+"/complete", "completeBatch", "Sync a last time, then no more",
 		func(ctx context.Context, who control.Actor, in *struct {
-			batchIn
+			BatchPath
 			Body *client.Completion
 		}) (*batchOut, error) {
 			var at time.Time
@@ -148,7 +149,7 @@ func (a *api) uploadRoutes() {
 	c := a.Control
 	route(a, http.MethodPost, batchesPath, "createBatch", "Make a batch from a CSV file",
 		func(ctx context.Context, who control.Actor, in *struct {
-			inOrg
+			OrgPath
 			DryRun      bool   `query:"dryRun" doc:"check the file, store nothing"`
 			ContentType string `header:"Content-Type"`
 		}) (*created, error) {
@@ -168,10 +169,10 @@ func (a *api) uploadRoutes() {
 				return &created{http.StatusOK, client.DryRun{DryRun: true, Name: b.Name, Mailboxes: n}}, nil
 			}
 			return &created{http.StatusCreated, batchWire(b)}, nil
-		}, status(http.StatusCreated), a.describeUpload)
+		}, status(http.StatusCreated))
 	route(a, http.MethodPost, batchPath+"/users", "addUsers", "Add the rows of a CSV file to a batch",
 		func(ctx context.Context, who control.Actor, in *struct {
-			batchIn
+			BatchPath
 			ContentType string `header:"Content-Type"`
 		}) (*struct{ Body client.Added }, error) {
 			u, err := parseUpload(in.ContentType, wholeBody(ctx))
@@ -183,19 +184,25 @@ func (a *api) uploadRoutes() {
 				return nil, err
 			}
 			return &struct{ Body client.Added }{client.Added(res)}, nil
-		}, a.describeUpload)
+		})
+	a.describeUploads(batchesPath, batchPath+"/users")
 }
 
-// describeUpload writes the two forms of an upload into the OpenAPI document. The
-// body has no schema for huma to validate: parseUpload does.
-func (a *api) describeUpload(op *huma.Operation) {
-	text := func(s string) *huma.Schema { return &huma.Schema{Type: "string", Description: s} }
-	op.Description = "The body is multipart/form-data with the parts spec (JSON) and csv (a file), or JSON: the spec with the file as a string in csv. " +
-		"The spec's fields are those of a batch: name, type, sourceEndpoint, targetEndpoint, autoStart, startAt, excludeFolders, includeFolders, " +
-		"deletions, resyncInterval, notify; and of the file: encoding, allowUnknownColumns."
-	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-		"multipart/form-data": {Schema: &huma.Schema{Type: "object", Required: []string{"csv"}, Properties: map[string]*huma.Schema{
-			"spec": text("JSON"), "csv": {Type: "string", Format: "binary"},
-		}}},
-	}}
+// describeUploads writes the forms of an upload into the OpenAPI document, after the
+// routes are made: huma would hold every body against the first schema it finds.
+func (a *api) describeUploads(paths ...string) {
+	doc := a.huma.OpenAPI()
+	spec := doc.Components.Schemas.Schema(reflect.TypeFor[uploadJSON](), true, "Upload")
+	for _, path := range paths {
+		op := doc.Paths[path].Post
+		op.Description = "The body is multipart/form-data with the parts spec (JSON) and csv (a file), or JSON: the spec with the file " +
+			"as a string in csv, or the file alone as text/csv. Where users are added, only encoding and allowUnknownColumns of the spec count."
+		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			"application/json": {Schema: spec},
+			"multipart/form-data": {Schema: &huma.Schema{Type: "object", Required: []string{"csv"}, Properties: map[string]*huma.Schema{
+				"spec": {Type: "string", Description: "the spec as JSON"},
+				"csv":  {Type: "string", Format: "binary"},
+			}}},
+		}}
+	}
 }

@@ -9,11 +9,13 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
+// EndpointPath is the parameters of an endpoint's path.
+type EndpointPath struct {
+	OrgPath
+	Name string `path:"name" maxLength:"64"`
+}
+
 type (
-	endpointIn struct {
-		inOrg
-		Name string `path:"name" maxLength:"64"`
-	}
 	endpointOut struct{ Body client.Endpoint }
 	testOut     struct{ Body client.TestResult }
 )
@@ -23,7 +25,7 @@ func (a *api) endpointRoutes() {
 	const all, one = "/v1/orgs/{org}/endpoints", "/v1/orgs/{org}/endpoints/{name}"
 	route(a, http.MethodPost, all, "createEndpoint", "Make an endpoint, after a test",
 		func(ctx context.Context, who control.Actor, in *struct {
-			inOrg
+			OrgPath
 			SkipTest bool `query:"skipTest"`
 			Body     client.NewEndpoint
 		}) (*endpointOut, error) {
@@ -33,23 +35,23 @@ func (a *api) endpointRoutes() {
 		}, status(http.StatusCreated))
 	route(a, http.MethodGet, all, "listEndpoints", "List endpoints",
 		func(ctx context.Context, who control.Actor, in *struct {
-			inOrg
-			paging
+			OrgPath
+			Paging
 		}) (*pageOut[client.Endpoint], error) {
 			rows, err := c.Endpoints(ctx, who, in.Org)
 			if err != nil {
 				return nil, err
 			}
-			return slice(rows, in.paging, endpointWire)
+			return slice(rows, in.Paging, endpointWire)
 		})
 	route(a, http.MethodGet, one, "getEndpoint", "Find an endpoint",
-		func(ctx context.Context, who control.Actor, in *endpointIn) (*endpointOut, error) {
+		func(ctx context.Context, who control.Actor, in *EndpointPath) (*endpointOut, error) {
 			e, err := c.Endpoint(ctx, who, in.Org, in.Name)
 			return &endpointOut{endpointWire(e)}, err
 		})
 	route(a, http.MethodPatch, one, "changeEndpoint", "Change an endpoint, also while batches run",
 		func(ctx context.Context, who control.Actor, in *struct {
-			endpointIn
+			EndpointPath
 			Body client.EndpointChange
 		}) (*endpointOut, error) {
 			var password migration.Secret
@@ -61,12 +63,12 @@ func (a *api) endpointRoutes() {
 			return &endpointOut{endpointWire(e)}, err
 		})
 	route(a, http.MethodDelete, one, "deleteEndpoint", "Delete an endpoint that no batch uses",
-		func(ctx context.Context, who control.Actor, in *endpointIn) (*none, error) {
+		func(ctx context.Context, who control.Actor, in *EndpointPath) (*none, error) {
 			return nil, c.DeleteEndpoint(ctx, who, in.Org, in.Name)
 		}, status(http.StatusNoContent))
 	route(a, http.MethodPost, one+"/test", "testEndpoint", "Test an endpoint stage by stage",
 		func(ctx context.Context, who control.Actor, in *struct {
-			endpointIn
+			EndpointPath
 			Body *client.EndpointTest
 		}) (*testOut, error) {
 			var with control.Credentials

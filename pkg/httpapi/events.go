@@ -28,7 +28,7 @@ const (
 func (a *api) eventRoutes() {
 	route(a, http.MethodGet, batchPath+"/events", "events", "What happens to a batch, as server-sent events",
 		func(ctx context.Context, who control.Actor, in *struct {
-			batchIn
+			BatchPath
 			Last string `header:"Last-Event-ID" doc:"go on after this event; absent: from the beginning"`
 		}) (*huma.StreamResponse, error) {
 			after := int64(0)

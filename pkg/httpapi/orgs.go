@@ -11,17 +11,22 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
+// OrgPath is the parameters of a path in an organisation. It and its like are exported
+// because huma passes over embedded fields that are not.
+type OrgPath struct {
+	Org string `path:"org" maxLength:"64"`
+}
+
+// TokenPath is the parameters of a token's path.
+type TokenPath struct {
+	OrgPath
+	ID string `path:"id" maxLength:"64"`
+}
+
 type (
-	none  struct{}
-	inOrg struct {
-		Org string `path:"org" maxLength:"64"`
-	}
+	none     struct{}
 	orgOut   struct{ Body client.Org }
 	tokenOut struct{ Body client.Token }
-	tokenIn  struct {
-		inOrg
-		ID string `path:"id" maxLength:"64"`
-	}
 )
 
 func (a *api) orgRoutes() {
@@ -32,29 +37,29 @@ func (a *api) orgRoutes() {
 			return &orgOut{orgWire(o)}, err
 		}, status(http.StatusCreated))
 	route(a, http.MethodGet, "/v1/orgs", "listOrgs", "List organisations",
-		func(ctx context.Context, who control.Actor, in *struct{ paging }) (*pageOut[client.Org], error) {
+		func(ctx context.Context, who control.Actor, in *struct{ Paging }) (*pageOut[client.Org], error) {
 			all, err := c.Orgs(ctx, who)
 			if err != nil {
 				return nil, err
 			}
-			return slice(all, in.paging, orgWire)
+			return slice(all, in.Paging, orgWire)
 		})
 	route(a, http.MethodGet, "/v1/orgs/{org}", "getOrg", "Find an organisation",
-		func(ctx context.Context, who control.Actor, in *inOrg) (*orgOut, error) {
+		func(ctx context.Context, who control.Actor, in *OrgPath) (*orgOut, error) {
 			o, err := c.Org(ctx, who, in.Org)
 			return &orgOut{orgWire(o)}, err
 		})
 	route(a, http.MethodDelete, "/v1/orgs/{org}", "deleteOrg", "Delete an organisation without batches",
 		func(ctx context.Context, who control.Actor, in *struct {
-			inOrg
+			OrgPath
 			Confirm string `query:"confirm" doc:"the organisation's name"`
 		}) (*none, error) {
 			return nil, c.DeleteOrg(ctx, who, in.Org, in.Confirm)
 		}, status(http.StatusNoContent))
 	route(a, http.MethodGet, "/v1/orgs/{org}/audit", "audit", "Who did what, newest first",
 		func(ctx context.Context, who control.Actor, in *struct {
-			inOrg
-			paging
+			OrgPath
+			Paging
 		}) (*pageOut[client.Event], error) {
 			before, err := in.afterID()
 			if err != nil {
@@ -70,7 +75,7 @@ func (a *api) orgRoutes() {
 	route(a, http.MethodPost, "/v1/vault/rotate", "rotateKeys", "Put every secret under the vault's first key",
 		func(ctx context.Context, who control.Actor, _ *none) (*struct{ Body client.Rotated }, error) {
 			n, err := c.RotateKeys(ctx, who)
-			return &struct{ Body client.Rotated }{client.Rotated{Secrets: n}}, err
+			return &struct{ Body client.Rotated }{client.Rotated{Records: n}}, err
 		})
 	a.tokenRoutes()
 }
@@ -79,7 +84,7 @@ func (a *api) tokenRoutes() {
 	c := a.Control
 	route(a, http.MethodPost, "/v1/orgs/{org}/tokens", "createToken", "Make a token; its value is told this once",
 		func(ctx context.Context, who control.Actor, in *struct {
-			inOrg
+			OrgPath
 			Body client.NewToken
 		}) (*struct{ Body client.CreatedToken }, error) {
 			var expires time.Duration
@@ -96,22 +101,22 @@ func (a *api) tokenRoutes() {
 		}, status(http.StatusCreated))
 	route(a, http.MethodGet, "/v1/orgs/{org}/tokens", "listTokens", "List tokens",
 		func(ctx context.Context, who control.Actor, in *struct {
-			inOrg
-			paging
+			OrgPath
+			Paging
 		}) (*pageOut[client.Token], error) {
 			all, err := c.Tokens(ctx, who, in.Org)
 			if err != nil {
 				return nil, err
 			}
-			return slice(all, in.paging, tokenWire)
+			return slice(all, in.Paging, tokenWire)
 		})
 	route(a, http.MethodGet, "/v1/orgs/{org}/tokens/{id}", "getToken", "Find a token",
-		func(ctx context.Context, who control.Actor, in *tokenIn) (*tokenOut, error) {
+		func(ctx context.Context, who control.Actor, in *TokenPath) (*tokenOut, error) {
 			t, err := c.Token(ctx, who, in.Org, in.ID)
 			return &tokenOut{tokenWire(t)}, err
 		})
 	route(a, http.MethodDelete, "/v1/orgs/{org}/tokens/{id}", "revokeToken", "End a token at once",
-		func(ctx context.Context, who control.Actor, in *tokenIn) (*none, error) {
+		func(ctx context.Context, who control.Actor, in *TokenPath) (*none, error) {
 			return nil, c.RevokeToken(ctx, who, in.Org, in.ID)
 		}, status(http.StatusNoContent))
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/client"
 )
 
-// paging is the parameters of every list.
-type paging struct {
+// Paging is the parameters of every list.
+type Paging struct {
 	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
 	Cursor string `query:"cursor" doc:"nextCursor of the page before"`
 }
 
 // after is the key that the page begins behind.
-func (p paging) after() (string, error) {
+func (p Paging) after() (string, error) {
 	key, err := base64.RawURLEncoding.DecodeString(p.Cursor)
 	if err != nil || len(key) > 1024 {
 		return "", invalid("cursor: not one of ours")
@@ -23,7 +23,7 @@ func (p paging) after() (string, error) {
 }
 
 // afterID is after where the key is a number; 0 for the beginning.
-func (p paging) afterID() (int64, error) {
+func (p Paging) afterID() (int64, error) {
 	if p.Cursor == "" {
 		return 0, nil
 	}
@@ -52,7 +52,7 @@ func page[T, W any](rows []T, limit int, wire func(T) W, key func(T) string) *pa
 }
 
 // slice is page for lists that the store gives out whole.
-func slice[T, W any](rows []T, p paging, wire func(T) W) (*pageOut[W], error) {
+func slice[T, W any](rows []T, p Paging, wire func(T) W) (*pageOut[W], error) {
 	from, err := p.afterID()
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ import (
 func (a *api) reportRoutes() {
 	route(a, http.MethodGet, batchPath+"/reports/{report}", "report", "statistics, errors or receipts of a batch as CSV or JSON",
 		func(ctx context.Context, who control.Actor, in *struct {
-			batchIn
+			BatchPath
 			Report string `path:"report"`
 			Format string `query:"format" default:"csv"`
 		}) (*huma.StreamResponse, error) {

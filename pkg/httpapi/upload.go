@@ -19,6 +19,12 @@ type upload struct {
 	file control.File
 }
 
+// uploadJSON is an upload as JSON.
+type uploadJSON struct {
+	client.BatchSpec
+	CSV *string `json:"csv" doc:"the file"`
+}
+
 // parseUpload takes a body apart: multipart with the parts spec and csv, JSON with the
 // file in a string, or the file alone.
 func parseUpload(contentType string, body []byte) (upload, error) {
@@ -76,10 +82,7 @@ func (u *upload) multipart(body []byte, boundary string) error {
 }
 
 func (u *upload) json(body []byte) error {
-	var in struct {
-		client.BatchSpec
-		CSV *string `json:"csv"`
-	}
+	var in uploadJSON
 	if err := decode(body, &in); err != nil {
 		return err
 	}

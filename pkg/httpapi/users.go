@@ -10,21 +10,21 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-type (
-	userIn struct {
-		batchIn
-		Email string `path:"email" maxLength:"320"`
-	}
-	userOut struct{ Body client.User }
-)
+// UserPath is the parameters of a user's path.
+type UserPath struct {
+	BatchPath
+	Email string `path:"email" maxLength:"320"`
+}
+
+type userOut struct{ Body client.User }
 
 func (a *api) userRoutes() {
 	c := a.Control
 	const all, one = batchPath + "/users", batchPath + "/users/{email}"
 	route(a, http.MethodGet, all, "listUsers", "List a batch's users",
 		func(ctx context.Context, who control.Actor, in *struct {
-			batchIn
-			paging
+			BatchPath
+			Paging
 			Status string `query:"status"`
 			Code   string `query:"code"`
 		}) (*pageOut[client.User], error) {
@@ -40,11 +40,11 @@ func (a *api) userRoutes() {
 			return page(rows, in.Limit, userWire, func(u migration.User) string { return u.EmailAddress }), nil
 		})
 	route(a, http.MethodGet, one, "getUser", "Find a user",
-		func(ctx context.Context, who control.Actor, in *userIn) (*userOut, error) {
+		func(ctx context.Context, who control.Actor, in *UserPath) (*userOut, error) {
 			return answerUser(c.User(ctx, who, in.Org, in.Name, in.Email))
 		})
 	route(a, http.MethodDelete, one, "removeUser", "Take a user out of its batch: 204 when it is gone, 202 while its pass is ending",
-		func(ctx context.Context, who control.Actor, in *userIn) (*removed, error) {
+		func(ctx context.Context, who control.Actor, in *UserPath) (*removed, error) {
 			return answerRemoved(c.RemoveUser(ctx, who, in.Org, in.Name, in.Email))
 		}, status(http.StatusNoContent))
 	for _, v := range []struct {
@@ -57,13 +57,13 @@ func (a *api) userRoutes() {
 		{"reset", "Forget what is known of a user's messages", c.ResetUser},
 	} {
 		route(a, http.MethodPost, one+"/"+v.verb, v.verb+"User", v.summary,
-			func(ctx context.Context, who control.Actor, in *userIn) (*userOut, error) {
+			func(ctx context.Context, who control.Actor, in *UserPath) (*userOut, error) {
 				return answerUser(v.do(ctx, who, in.Org, in.Name, in.Email))
 			})
 	}
 	route(a, http.MethodPost, one+"/credentials", "setCredentials", "Give a user new credentials",
 		func(ctx context.Context, who control.Actor, in *struct {
-			userIn
+			UserPath
 			Body client.Credentials
 		}) (*userOut, error) {
 			return answerUser(c.SetCredentials(ctx, who, in.Org, in.Name, in.Email, control.UserCredentials{
@@ -73,8 +73,8 @@ func (a *api) userRoutes() {
 		})
 	route(a, http.MethodGet, batchPath+"/items", "listItems", "List the messages that were skipped or failed",
 		func(ctx context.Context, who control.Actor, in *struct {
-			batchIn
-			paging
+			BatchPath
+			Paging
 			Code string `query:"code"`
 		}) (*pageOut[client.Item], error) {
 			after, err := in.afterID()

@@ -1,0 +1,82 @@
+package httpapi_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+func TestEndpoints(t *testing.T) {
+	e := newEnv(t)
+	admin := e.token("default", migration.Admin)
+	made := e.as(admin, "POST", inDefault+"/endpoints", map[string]any{
+		"name": "old", "host": "imap.example.com", "loginTemplate": "{user}*{admin}", "adminUser": "root", "adminPassword": "s3cret",
+		"testMailbox": "ann@example.com", "maxConcurrentMigrations": 4,
+	}, 201)
+	if made["port"] != 993.0 || made["security"] != "tls" || made["maxConcurrentIncrementalSyncs"] != 4.0 || made["adminPasswordSet"] != true {
+		t.Errorf("defaults: %v", made)
+	}
+	if _, told := made["adminPassword"]; told {
+		t.Error("the administrator's password is told")
+	}
+	if n := len(e.mail.seen); n != 2 || e.mail.seen[0].User != "ann@example.com*root" || !strings.HasPrefix(e.mail.seen[1].User, "mailhaul-") ||
+		!strings.HasSuffix(e.mail.seen[1].User, "@example.com*root") || e.mail.seen[1].Password.Reveal() != "s3cret" {
+		t.Errorf("%d logins were tried: %+v", n, e.mail.seen)
+	}
+	e.as(admin, "POST", inDefault+"/endpoints", map[string]any{"name": "old", "host": "x.example.com"}, 409)
+	got := e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"port": 1993, "maxConcurrentIncrementalSyncs": 2}, 200)
+	if got["port"] != 1993.0 || got["maxConcurrentIncrementalSyncs"] != 2.0 || got["host"] != "imap.example.com" || got["adminPasswordSet"] != true {
+		t.Errorf("changed: %v", got)
+	}
+	res := e.as(admin, "POST", inDefault+"/endpoints/old/test", map[string]any{"user": "bob@example.com"}, 200)
+	if stages := res["stages"].([]any); res["ok"] != true || stages[len(stages)-1].(map[string]any)["name"] != "administrator" {
+		t.Errorf("test: %v", res)
+	}
+	if preset := e.as(admin, "POST", inDefault+"/endpoints", map[string]any{"name": "exmail", "preset": "exmail"}, 201); preset["host"] != "imap.exmail.qq.com" {
+		t.Errorf("by preset: %v", preset)
+	}
+	for name, body := range map[string]map[string]any{
+		"no host":            {"name": "a"},
+		"a URL":              {"name": "a", "host": "imaps://x"},
+		"bad name":           {"name": "a b", "host": "x"},
+		"dots":               {"name": "..", "host": "x"},
+		"bad port":           {"name": "a", "host": "x", "port": 70000},
+		"bad security":       {"name": "a", "host": "x", "security": "ssl"},
+		"too many resyncs":   {"name": "a", "host": "x", "maxConcurrentMigrations": 5, "maxConcurrentIncrementalSyncs": 6},
+		"template, no admin": {"name": "a", "host": "x", "loginTemplate": "{user}*{admin}"},
+		"one for everybody":  {"name": "a", "host": "x", "loginTemplate": "{admin}", "adminUser": "root"},
+		"password, no admin": {"name": "a", "host": "x", "adminPassword": "x"},
+		"unknown preset":     {"name": "a", "host": "x", "preset": "nonesuch"},
+		"unknown field":      {"name": "a", "host": "x", "colour": "red"},
+	} {
+		if p := e.as(admin, "POST", inDefault+"/endpoints", body, 422); p["code"] != "InvalidArgument" {
+			t.Errorf("%s: %v", name, p)
+		}
+	}
+}
+
+func TestAnEndpointThatFailsItsTestIsNotMade(t *testing.T) {
+	e := newEnv(t)
+	admin := e.token("default", migration.Admin)
+	body := map[string]any{"name": "old", "host": "imap.example.com"}
+	e.mail.down = migration.NewFault(migration.ConnectionFailed, migration.ScopeEndpoint, "", "connection refused", nil)
+	p := e.as(admin, "POST", inDefault+"/endpoints", body, 422)
+	if p["code"] != "ConnectionFailed" || !strings.Contains(p["detail"].(string), "TCP") || len(p["stages"].([]any)) != 2 {
+		t.Errorf("got %v", p)
+	}
+	e.as(admin, "GET", inDefault+"/endpoints/old", nil, 404)
+	e.as(admin, "POST", inDefault+"/endpoints?skipTest=true", body, 201)
+}
+
+func TestAServerThatOpensOneMailboxForEveryNameIsRefused(t *testing.T) {
+	e := newEnv(t)
+	admin := e.token("default", migration.Admin)
+	e.mail.open = true
+	p := e.as(admin, "POST", inDefault+"/endpoints", map[string]any{
+		"name": "courier", "host": "imap.example.com", "loginTemplate": "sasl-plain", "adminUser": "root", "adminPassword": "x",
+	}, 422)
+	if p["code"] != "AuthorizationMissing" || !strings.Contains(p["detail"].(string), "made-up user") {
+		t.Errorf("got %v", p)
+	}
+}
