@@ -313,8 +313,12 @@ func (a *admission) writeDown(ctx context.Context) error {
 		}
 	}
 	for e := range endpoints {
-		if _, err := a.tx.ExecContext(ctx, `UPDATE endpoints SET last_kind = $2, probe = CASE WHEN $3 > 0 THEN $3 ELSE probe END WHERE id = $1`,
-			e.id, string(e.lastKind), a.probes[e]); err != nil {
+		if _, err := a.tx.ExecContext(ctx, `UPDATE endpoints SET last_kind = $2 WHERE id = $1`, e.id, string(e.lastKind)); err != nil {
+			return err
+		}
+	}
+	for e, token := range a.probes {
+		if _, err := a.tx.ExecContext(ctx, `UPDATE endpoints SET probe = $2 WHERE id = $1`, e.id, token); err != nil {
 			return err
 		}
 	}

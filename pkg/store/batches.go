@@ -65,7 +65,7 @@ func (s *Store) insertBatch(ctx context.Context, tx *sql.Tx, b *migration.Batch)
 }
 
 func endpointOfBatch(ctx context.Context, tx *sql.Tx, orgID int64, id *int64, name *string) error {
-	err := tx.QueryRowContext(ctx, `SELECT id, name FROM endpoints WHERE org_id = $1 AND (id = $2 OR $2 = 0 AND name = $3)`,
+	err := tx.QueryRowContext(ctx, `SELECT id, name FROM endpoints WHERE org_id = $1 AND (id = $2 OR name = $3 AND $2 = 0)`,
 		orgID, *id, *name).Scan(id, name)
 	if errors.Is(err, sql.ErrNoRows) {
 		return notFound("there is no endpoint %q", *name)

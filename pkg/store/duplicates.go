@@ -44,7 +44,7 @@ func refuseDuplicates(ctx context.Context, tx *sql.Tx, b *migration.Batch) error
 }
 
 func targetHost(ctx context.Context, q querier, b *migration.Batch) (host string, err error) {
-	err = q.QueryRowContext(ctx, `SELECT host_key FROM endpoints WHERE org_id = $1 AND (id = $2 OR $2 = 0 AND name = $3)`,
+	err = q.QueryRowContext(ctx, `SELECT host_key FROM endpoints WHERE org_id = $1 AND (id = $2 OR name = $3 AND $2 = 0)`,
 		b.OrgID, b.TargetEndpointID, b.TargetEndpoint).Scan(&host)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", notFound("there is no endpoint %q", b.TargetEndpoint)

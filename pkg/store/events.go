@@ -40,7 +40,7 @@ func (s *Store) EventsAfter(ctx context.Context, orgID, batchID, afterID int64, 
 
 // Audit returns what people did, newest first, before beforeID (0: from the end).
 func (s *Store) Audit(ctx context.Context, orgID int64, beforeID int64, limit int) ([]migration.Event, error) {
-	return s.events(ctx, selectEvent+` WHERE org_id = $1 AND actor <> '' AND ($2 = 0 OR id < $2) ORDER BY id DESC LIMIT $3`,
+	return s.events(ctx, selectEvent+` WHERE org_id = $1 AND actor <> '' AND (id < $2 OR $2 = 0) ORDER BY id DESC LIMIT $3`,
 		orgID, beforeID, limit)
 }
 

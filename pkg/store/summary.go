@@ -18,21 +18,23 @@ type Summary struct {
 }
 
 // summaryQuery does for a whole batch what migration.Totals.Messages does for one
-// user. A row a status; now is what the totals come to with the running pass.
+// user. A row a status.
 const summaryQuery = `
 SELECT status, COUNT(*), COUNT(lease), COUNT(first_synced_at), MAX(last_synced_at),
 	CAST(SUM(folders) AS BIGINT), CAST(SUM(folders_done) AS BIGINT),
-	CAST(SUM(CASE WHEN seen > known THEN seen ELSE known END) AS BIGINT),
-	CAST(SUM(CASE WHEN seen > known THEN seen - known ELSE 0 END) AS BIGINT),
+	CAST(SUM(CASE WHEN seen > unchanged + known THEN seen ELSE unchanged + known END) AS BIGINT), CAST(SUM(unchanged) AS BIGINT),
 	CAST(SUM(copied) AS BIGINT), CAST(SUM(adopted) AS BIGINT), CAST(SUM(skipped) AS BIGINT), CAST(SUM(failed) AS BIGINT),
 	CAST(SUM(redelivered) AS BIGINT), CAST(SUM(surplus) AS BIGINT), CAST(SUM(moved_at_source) AS BIGINT),
 	CAST(SUM(flags_updated) AS BIGINT), CAST(SUM(bytes) AS BIGINT), CAST(SUM(bytes_total) AS BIGINT)
 FROM (
-	SELECT *, copied + adopted + skipped + failed AS known FROM (
+	SELECT *, copied + adopted + skipped + failed AS known,
+		CASE WHEN last_unchanged > copied + adopted - last_brought THEN last_unchanged - (copied + adopted - last_brought) ELSE 0 END AS unchanged
+	FROM (
 		SELECT u.status, l.user_id AS lease, u.first_synced_at, u.last_synced_at,
 			u.last_folders AS folders, u.last_folders_done AS folders_done, u.last_seen AS seen,
 			u.total_copied + CASE WHEN u.running THEN u.last_copied ELSE 0 END AS copied,
 			u.total_adopted + CASE WHEN u.running THEN u.last_adopted ELSE 0 END AS adopted,
+			u.last_unchanged, u.last_copied + u.last_adopted AS last_brought,
 			u.last_skipped AS skipped, u.last_failed AS failed,
 			u.total_redelivered + CASE WHEN u.running THEN u.last_redelivered ELSE 0 END AS redelivered,
 			u.total_surplus + CASE WHEN u.running THEN u.last_surplus ELSE 0 END AS surplus,

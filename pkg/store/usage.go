@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-
 )
 
 // countUsage adds a pass's bytes to its organisation's day. With synced the user had
@@ -38,4 +37,3 @@ func (s *Store) Usage(ctx context.Context, orgID int64) (mailboxes, bytes int64,
 	}
 	return mailboxes, bytes, nil
 }
-
