@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+	"net"
+
+	"github.com/mailhaul/mailhaul/pkg/control"
+	"github.com/mailhaul/mailhaul/pkg/imapmail"
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+	"github.com/mailhaul/mailhaul/pkg/pass"
+	"github.com/mailhaul/mailhaul/pkg/queue"
+	"github.com/mailhaul/mailhaul/pkg/vault"
+)
+
+// leaseQueue is the queue as package dispatch sees it.
+type leaseQueue struct{ *queue.Client }
+
+func task(l migration.Lease) queue.Task {
+	return queue.Task{UserID: l.UserID, Token: l.Token, Kind: l.Kind}
+}
+
+func (q leaseQueue) Enqueue(ctx context.Context, l migration.Lease) error {
+	return q.Client.Enqueue(ctx, task(l))
+}
+
+func (q leaseQueue) Missing(ctx context.Context, leases []migration.Lease) ([]migration.Lease, error) {
+	tasks := make([]queue.Task, len(leases))
+	byToken := make(map[int64]migration.Lease, len(leases))
+	for i, l := range leases {
+		tasks[i], byToken[l.Token] = task(l), l
+	}
+	missing, err := q.Client.Missing(ctx, tasks)
+	out := make([]migration.Lease, len(missing))
+	for i, t := range missing {
+		out[i] = byToken[t.Token]
+	}
+	return out, err
+}
+
+// secrets is the vault as package pass sees it: package control sealed what it
+// unseals.
+type secrets struct{ vault *vault.Vault }
+
+func (s secrets) OfUser(u *migration.User, sealed []byte) (migration.Secret, error) {
+	return s.vault.Open(sealed, control.SecretOfOrg(u.OrgID))
+}
+
+func (s secrets) OfAdmin(e *migration.Endpoint) (migration.Secret, error) {
+	return s.vault.Open(e.AdminSecret, control.SecretOfEndpoint(e.OrgID, e.Name))
+}
+
+// dialer opens the connections to mail servers.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+func (d dialer) open(a pass.Account) mailbox.Opener {
+	return imapmail.NewOpener(imapmail.Account{
+		Host: a.Host, Port: a.Port, Security: a.Security, User: a.User, AuthorizationID: a.AuthorizationID,
+		Password: a.Password, Side: a.Side, Root: a.Root,
+	}, imapmail.Options{Dial: d})
+}
+
+// tester is the mail adapter's staged test as package control sees it.
+type tester struct{ dial dialer }
+
+func (t tester) Test(ctx context.Context, p control.Probe) []control.Stage {
+	stages := imapmail.Test(ctx, imapmail.Account{
+		Host: p.Host, Port: p.Port, Security: p.Security, User: p.User, AuthorizationID: p.AuthorizationID, Password: p.Password,
+	}, imapmail.Options{Dial: t.dial})
+	out := make([]control.Stage, len(stages))
+	for i, s := range stages {
+		out[i] = control.Stage(s)
+	}
+	return out
+}

@@ -1,0 +1,119 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+	"github.com/mailhaul/mailhaul/pkg/queue"
+	"github.com/mailhaul/mailhaul/pkg/store"
+	"github.com/mailhaul/mailhaul/pkg/telemetry"
+)
+
+// fleetAge is how old the gauges of the whole fleet may be: counting users costs
+// the database a look at each batch.
+const fleetAge = 10 * time.Second
+
+// fleet reads the state of all processes together, for the metrics.
+type fleet struct {
+	store *store.Store
+	queue *queue.Client
+	log   *zap.Logger
+
+	mu   sync.Mutex
+	at   time.Time
+	last telemetry.Fleet
+}
+
+func (f *fleet) read(ctx context.Context) telemetry.Fleet {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if time.Since(f.at) < fleetAge {
+		return f.last
+	}
+	var out telemetry.Fleet
+	for name, part := range map[string]func(context.Context, *telemetry.Fleet) error{"users": f.users, "slots": f.slots, "queues": f.queues} {
+		if err := part(ctx, &out); err != nil {
+			f.log.Warn("metrics of the fleet not read", zap.String("part", name), zap.Error(err))
+		}
+	}
+	f.last, f.at = out, time.Now()
+	return out
+}
+
+func (f *fleet) users(ctx context.Context, out *telemetry.Fleet) error {
+	orgs, err := f.store.ListOrgs(ctx)
+	if err != nil {
+		return fmt.Errorf("list organisations: %w", err)
+	}
+	counts := map[string]int{}
+	for _, s := range migration.UserStatuses {
+		counts[string(s)] = 0
+	}
+	for _, o := range orgs {
+		if err := f.countUsers(ctx, o, counts); err != nil {
+			return err
+		}
+		endpoints, err := f.store.ListEndpoints(ctx, o.ID)
+		if err != nil {
+			return fmt.Errorf("list endpoints: %w", err)
+		}
+		for _, e := range endpoints {
+			name := o.Name + "/" + e.Name
+			out.Limits = append(out.Limits,
+				telemetry.Slots{Endpoint: name, Kind: "all", N: e.MaxConcurrentMigrations},
+				telemetry.Slots{Endpoint: name, Kind: string(migration.Resync), N: e.MaxConcurrentIncrementalSyncs})
+		}
+	}
+	out.Mailboxes = counts
+	return nil
+}
+
+func (f *fleet) countUsers(ctx context.Context, o migration.Org, counts map[string]int) error {
+	const page = 100
+	for after := ""; ; {
+		batches, err := f.store.ListBatches(ctx, o.ID, after, page)
+		if err != nil {
+			return fmt.Errorf("list batches: %w", err)
+		}
+		for _, b := range batches {
+			s, err := f.store.Summary(ctx, b.ID)
+			if err != nil {
+				return fmt.Errorf("summarise batch %d: %w", b.ID, err)
+			}
+			for status, n := range s.Counts.ByStatus {
+				counts[string(status)] += n
+			}
+			after = b.Name
+		}
+		if len(batches) < page {
+			return nil
+		}
+	}
+}
+
+func (f *fleet) slots(ctx context.Context, out *telemetry.Fleet) error {
+	slots, err := f.store.SlotsInUse(ctx)
+	if err != nil {
+		return fmt.Errorf("count slots: %w", err)
+	}
+	for _, s := range slots {
+		out.InUse = append(out.InUse, telemetry.Slots{Endpoint: s.Org + "/" + s.Endpoint, Kind: string(s.Kind), N: s.InUse})
+	}
+	return nil
+}
+
+func (f *fleet) queues(ctx context.Context, out *telemetry.Fleet) error {
+	depths, err := f.queue.Depths(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range depths {
+		out.Queues = append(out.Queues, telemetry.Queue{Name: d.Queue, Depth: d.Waiting, Oldest: d.Oldest})
+	}
+	return nil
+}

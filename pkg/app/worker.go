@@ -1,0 +1,109 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mailhaul/mailhaul/pkg/config"
+	"github.com/mailhaul/mailhaul/pkg/dispatch"
+	"github.com/mailhaul/mailhaul/pkg/mailsync"
+	"github.com/mailhaul/mailhaul/pkg/pass"
+	"github.com/mailhaul/mailhaul/pkg/queue"
+)
+
+// Worker is a process that runs passes.
+type Worker struct {
+	base     *base
+	runner   *pass.Runner
+	queue    *queue.Server
+	admitter *dispatch.Admitter
+	servers  []*server
+	draining chan struct{}
+	id       string
+}
+
+// NewWorker opens what a worker needs and its listeners. Run closes all of it.
+func NewWorker(ctx context.Context, c config.Worker, log *zap.Logger) (*Worker, error) {
+	b, err := openBase(ctx, c.Common, log)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWorker(b, c)
+	if err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	p := &probes{
+		checks: b.checks(), metrics: b.metrics, draining: w.draining, log: log,
+		allowed: ownersOnly(c.HTTP, b.store, config.Secret{}),
+	}
+	mux := http.NewServeMux()
+	p.register(mux)
+	if w.servers, err = openListeners(c.HTTP, true, mux, p, log); err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	return w, nil
+}
+
+func newWorker(b *base, c config.Worker) (*Worker, error) {
+	w := &Worker{base: b, draining: make(chan struct{}), id: workerID()}
+	w.admitter = dispatch.NewAdmitter(b.store, leaseQueue{b.queue}, 0, b.log)
+	w.runner = pass.NewRunner(pass.Config{
+		Store: b.store, Vault: secrets{b.vault}, Open: b.dial.open,
+		Engine:   pass.Engine{Run: mailsync.Run, Verify: mailsync.Verify},
+		WorkerID: w.id, Slice: c.Slice, Draining: w.draining, Ended: w.admitter.Kick,
+		Metrics: b.metrics, Log: b.log,
+	})
+	var err error
+	w.queue, err = queue.NewServer(b.redisURL, c.Concurrency, func(ctx context.Context, t queue.Task) {
+		w.runner.Handle(ctx, t.UserID, t.Token)
+	}, b.log)
+	return w, err
+}
+
+// workerID names this process among all that ever were: a process number comes
+// again, and leases are renewed by name.
+func workerID() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "worker"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
+}
+
+// Run runs passes until ctx ends, drains, and closes everything.
+func (w *Worker) Run(ctx context.Context) error {
+	w.base.log.Info("worker runs", zap.String("worker", w.id), zap.String("health", w.servers[0].url()), zap.String("version", w.base.build.Version))
+	err := w.run(ctx)
+	w.base.log.Info("worker ended", zap.String("worker", w.id), zap.Error(err))
+	return errors.Join(err, w.base.close())
+}
+
+// run is Run without closing what it was given. What passes need lives on until the
+// last of them has ended.
+func (w *Worker) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	alive, ended := context.WithCancel(context.WithoutCancel(ctx))
+	defer ended()
+	g.Go(func() error {
+		<-ctx.Done()
+		close(w.draining)
+		return nil
+	})
+	g.Go(func() error {
+		defer ended()
+		return w.queue.Run(ctx)
+	})
+	g.Go(func() error { return w.runner.KeepAlive(alive) })
+	g.Go(func() error { return w.admitter.Run(ctx) })
+	for _, s := range w.servers {
+		g.Go(func() error { return s.run(alive) })
+	}
+	return g.Wait()
+}
