@@ -48,8 +48,8 @@ type appender struct {
 type window struct {
 	commands []*command
 	messages int
-	flushed  time.Time
-	open     int // commands without an answer
+	sent     time.Time // zero until Flush
+	open     int       // commands without an answer
 	took     time.Duration
 }
 
@@ -223,7 +223,7 @@ func (a *appender) Flush(ctx context.Context) error {
 	a.session.conn.await(1)
 	a.mu.Lock()
 	w := a.current
-	w.flushed = time.Now()
+	w.sent = time.Now()
 	a.current = &window{}
 	a.flushed = append(a.flushed, w)
 	if w.open == 0 {
@@ -234,6 +234,9 @@ func (a *appender) Flush(ctx context.Context) error {
 	if err := a.out.Flush(); err != nil {
 		return a.session.broken(a.what())
 	}
+	a.mu.Lock()
+	w.sent = time.Now()
+	a.mu.Unlock()
 	return a.alive()
 }
 
@@ -360,8 +363,8 @@ func (a *appender) take(response []byte) error {
 	delete(a.pending, s.tag)
 	c.answer = &s
 	w := c.window
-	if w.open--; w.open == 0 && !w.flushed.IsZero() {
-		w.took = time.Since(w.flushed)
+	if w.open--; w.open == 0 && !w.sent.IsZero() {
+		w.took = time.Since(w.sent)
 		a.session.conn.await(-1)
 	}
 	a.changed.Broadcast()

@@ -177,7 +177,7 @@ func leaveOut(toks []token, i, end int) edit {
 	if i > 0 {
 		return edit{toks[i-1].end, toks[end-1].end, ""}
 	}
-	return edit{toks[i].start, toks[end-1].end, ""}
+	return edit{0, toks[end-1].end, ""} // the space after a literal goes too
 }
 
 const dateLayout = "_2-Jan-2006 15:04:05 -0700"

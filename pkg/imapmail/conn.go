@@ -157,7 +157,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	for {
 		if err, _ := c.failure(); err != nil {
-			return 0, c.ended(err)
+			return c.ended(p, err)
 		}
 		n, claimed, err := c.in.read(p, c.claimant())
 		if err == nil && claimed != nil {
@@ -166,7 +166,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		if err != nil {
 			c.fail(err)
 			err, _ = c.failure()
-			return 0, c.ended(err)
+			return c.ended(p, err)
 		}
 		if n > 0 {
 			return n, nil
@@ -174,12 +174,18 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 }
 
-func (c *conn) ended(err error) error {
+// ended tells of the failure. The rest of a literal reads as zeros: at its early end
+// go-imap would read on in two goroutines at once. Who uses the bytes asks failure
+// first (body.Read).
+func (c *conn) ended(p []byte, err error) (int, error) {
+	if n := c.in.pad(p); n > 0 {
+		return n, nil
+	}
 	if b := c.lent(); b != nil {
 		c.reclaim()
 		b.gone(err)
 	}
-	return io.EOF
+	return 0, io.EOF
 }
 
 func (c *conn) claimant() func([]byte) bool {

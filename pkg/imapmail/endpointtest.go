@@ -85,7 +85,7 @@ func (t *tester) close() {
 func (t *tester) resolve(ctx context.Context) error {
 	addresses, err := net.DefaultResolver.LookupHost(ctx, t.account.Host)
 	if err != nil {
-		return unreachable(err, t.account.Side, fmt.Sprintf("look up %q", t.account.Host))
+		return unreachable(err, migration.ConnectionFailed, t.account.Side, fmt.Sprintf("look up %q", t.account.Host))
 	}
 	t.detail = strings.Join(addresses, " ")
 	return nil

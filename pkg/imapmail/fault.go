@@ -168,19 +168,19 @@ func (s *session) answered(err error, op operation, what string) error {
 	return lost(cause, bye, s.account.Side, what)
 }
 
-// unreachable turns a failed dial or handshake into a fault.
-func unreachable(err error, side migration.Side, what string) error {
+// unreachable turns a failed look-up, dial or handshake into a fault; code is what it
+// is where nothing more is known.
+func unreachable(err error, code migration.Code, side migration.Side, what string) error {
 	var f *migration.Fault
 	if errors.As(err, &f) || errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	code, reason := migration.ConnectionFailed, err.Error()
+	reason := err.Error()
 	var (
 		invalid   x509.CertificateInvalidError
 		host      x509.HostnameError
 		authority x509.UnknownAuthorityError
 		record    tls.RecordHeaderError
-		alert     tls.AlertError
 	)
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -193,8 +193,6 @@ func unreachable(err error, side migration.Side, what string) error {
 		code, reason = migration.CertificateInvalid, "the certificate is not acceptable: "+err.Error()
 	case errors.As(err, &record):
 		code, reason = migration.TLSFailed, "the server does not speak TLS on this port: "+err.Error()
-	case errors.As(err, &alert):
-		code, reason = migration.TLSFailed, "the server refused the TLS handshake: "+err.Error()
 	}
 	return migration.NewFault(code, migration.ScopeEndpoint, side, what+": "+reason, err)
 }

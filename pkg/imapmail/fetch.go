@@ -61,9 +61,8 @@ func (s *session) meta(data *imapclient.FetchMessageData, what string) (m mailbo
 			if item.Literal == nil {
 				continue
 			}
-			size := item.Literal.Size()
 			m.Header, err = io.ReadAll(io.LimitReader(item.Literal, maxHeader))
-			if err != nil || int64(len(m.Header)) < min(size, maxHeader) {
+			if end, _ := s.conn.failure(); end != nil || err != nil {
 				return m, s.broken(what)
 			}
 		}
@@ -143,7 +142,8 @@ func (s *session) message(data *imapclient.FetchMessageData, each func(mailbox.M
 	return each(m)
 }
 
-// body is a message's literal; its early end is an error, which go-imap does not say.
+// body is a message's literal. Where the connection ended inside it that is an error,
+// which go-imap does not say.
 type body struct {
 	session *session
 	uid     mailbox.UID
@@ -154,8 +154,8 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.literal.Read(p)
 	b.left -= int64(n)
-	if err != nil && b.left > 0 {
-		return n, b.session.broken(fmt.Sprintf("read message uid %d", b.uid))
+	if end, _ := b.session.conn.failure(); end != nil {
+		return 0, b.session.broken(fmt.Sprintf("read message uid %d", b.uid))
 	}
 	return n, err
 }

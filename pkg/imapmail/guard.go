@@ -80,6 +80,17 @@ func (g *guard) read(p []byte, claim func([]byte) bool) (int, []byte, error) {
 	return 0, nil, g.pass(line)
 }
 
+// pad fills p with zeros in the place of a literal that will not come.
+func (g *guard) pad(p []byte) int {
+	if g.drop || len(g.text) > 0 {
+		return 0
+	}
+	n := int(min(int64(len(p)), g.literal))
+	clear(p[:n])
+	g.literal -= int64(n)
+	return n
+}
+
 // pass cleans one line of a response into text.
 func (g *guard) pass(line []byte) error {
 	first := !g.within

@@ -46,7 +46,7 @@ func (b *opening) dial(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 		}
-		return unreachable(err, b.account.Side, what)
+		return unreachable(err, migration.ConnectionFailed, b.account.Side, what)
 	}
 	b.conn = newConn(raw, b.timeout, b.options.OnBytes)
 	return nil
@@ -68,7 +68,7 @@ func (b *opening) handshake(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 		}
-		return unreachable(err, b.account.Side, what)
+		return unreachable(err, migration.TLSFailed, b.account.Side, what)
 	}
 	b.conn.secure(wire)
 	return nil

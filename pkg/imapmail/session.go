@@ -32,6 +32,7 @@ var _ mailbox.Session = (*session)(nil)
 // session hands the connection to go-imap, as one that is logged in already.
 func (b *opening) session() *session {
 	s := &session{account: b.account, conn: b.conn, words: b.words, caps: b.words.caps()}
+	s.account.Root = strings.Trim(s.account.Root, "/")
 	s.naming = quirks(b.greeting)
 	b.conn.greeting = []byte("* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
 	s.client = imapclient.New(b.conn, nil)
@@ -83,12 +84,11 @@ func (s *session) settle() {
 		}
 		s.root = nil
 	}
-	if root := strings.Trim(s.account.Root, "/"); root != "" {
+	if s.account.Root != "" {
 		if s.naming.Delimiter != "" {
-			root = strings.ReplaceAll(root, "/", s.naming.Delimiter)
+			s.account.Root = strings.ReplaceAll(s.account.Root, "/", s.naming.Delimiter)
 		}
-		s.account.Root = root
-		s.naming.Prefix = root + s.naming.Delimiter
+		s.naming.Prefix = s.account.Root + s.naming.Delimiter
 	}
 }
 
