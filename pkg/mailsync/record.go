@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
@@ -117,6 +118,7 @@ func (r *record) unskip(x run) {
 	}
 	for u := range r.skippedUIDs().Intersect(mailbox.Span(x.src, x.end())).All() {
 		delete(r.skipped, u)
+		r.freshItems = slices.DeleteFunc(r.freshItems, func(it migration.Item) bool { return it.UID == uint32(u) })
 	}
 }
 

@@ -355,7 +355,8 @@ func (x *folderWrite) leaveToSettle() (*work, error) {
 	x.count()
 	fault := migration.AsFault(x.err)
 	x.p.target.drop(x.err)
-	if errors.Is(x.err, migration.ErrLeaseLost) || fault.Class() != migration.Retry && fault.Code != migration.MessageRejected {
+	bad := errors.Is(x.err, mailbox.ErrBad)
+	if errors.Is(x.err, migration.ErrLeaseLost) || fault.Class() != migration.Retry && !bad {
 		return nil, x.err
 	}
 	f := x.f
@@ -367,7 +368,7 @@ func (x *folderWrite) leaveToSettle() (*work, error) {
 	if x.p.lostConnection() > maxTrouble {
 		return nil, x.err
 	}
-	if f.unsure++; f.unsure > 1 || fault.Code == migration.MessageRejected {
+	if f.unsure++; f.unsure > 1 || bad {
 		// Something in here makes the server hang up: no literal without its leave.
 		f.synchronous, f.care = true, max(f.care, apart)
 	}
