@@ -1,0 +1,305 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/mailhaul/mailhaul/pkg/config"
+	"github.com/mailhaul/mailhaul/pkg/dispatch"
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/mailsync"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+	"github.com/mailhaul/mailhaul/pkg/pass"
+	"github.com/mailhaul/mailhaul/pkg/vault"
+	"github.com/mailhaul/mailhaul/test/servers"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// mailboxes stands for all mailboxes of a test: it counts the passes over each, and
+// notices two at once over one.
+type mailboxes struct {
+	t  *testing.T
+	mu sync.Mutex
+	// running and runs are by target login.
+	running, runs map[string]int
+	// work is what a pass does beside being counted; nil: nothing.
+	work func(ctx context.Context, job mailsync.Job, login string) (mailsync.Outcome, error)
+}
+
+// session is a connection that only knows whose it is.
+type session struct {
+	mailbox.Session
+	login string
+}
+
+func (m *mailboxes) open(a pass.Account) mailbox.Opener {
+	return func(context.Context) (mailbox.Session, error) { return session{login: a.User}, nil }
+}
+
+func (m *mailboxes) run(ctx context.Context, job mailsync.Job) (mailsync.Outcome, error) {
+	s, err := job.Target(ctx)
+	if err != nil {
+		return mailsync.Outcome{}, err
+	}
+	login := s.(session).login
+	m.mu.Lock()
+	m.running[login]++
+	m.runs[login]++
+	if m.running[login] > 1 {
+		m.t.Errorf("%s has %d passes at once", login, m.running[login])
+	}
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.running[login]--
+	}()
+	if m.work == nil {
+		return mailsync.Outcome{Tally: migration.Tally{Seen: 1, Copied: 1}, Progress: true}, nil
+	}
+	return m.work(ctx, job, login)
+}
+
+func (m *mailboxes) everybodyRan(users, times int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for _, runs := range m.runs {
+		if runs >= times {
+			n++
+		}
+	}
+	return n == users
+}
+
+// rig is a store, a Redis and a dispatcher, to which workers are added.
+type rig struct {
+	*base
+	t     *testing.T
+	boxes *mailboxes
+	batch migration.Batch
+	rdb   *redis.Client
+}
+
+func newRig(t *testing.T, users int, interval time.Duration) *rig {
+	t.Helper()
+	url := servers.Redis(t)
+	b, err := openBase(t.Context(), config.Common{
+		DatabaseURL: config.NewSecret("sqlite://" + filepath.Join(t.TempDir(), "m.db")), RedisURL: config.NewSecret(url),
+		MasterKey: config.NewSecret(vault.GenerateKey()),
+	}, zaptest.NewLogger(t))
+	must(t, err)
+	o, err := redis.ParseURL(url)
+	must(t, err)
+	r := &rig{base: b, t: t, rdb: redis.NewClient(o), boxes: &mailboxes{t: t, running: map[string]int{}, runs: map[string]int{}}}
+	t.Cleanup(func() {
+		must(t, r.rdb.Close())
+		must(t, b.close())
+	})
+	r.fill(users, interval)
+	d := dispatch.New(dispatch.Config{Store: b.store, Queue: leaseQueue{b.queue}, Log: b.log})
+	r.start(d.Run)
+	return r
+}
+
+// fill makes two endpoints and a started batch.
+func (r *rig) fill(users int, interval time.Duration) {
+	r.t.Helper()
+	ctx := r.t.Context()
+	org, err := r.store.OrgByName(ctx, migration.DefaultOrg)
+	must(r.t, err)
+	ends := []migration.Endpoint{{OrgID: org.ID, Name: "old"}, {OrgID: org.ID, Name: "new"}}
+	for i := range ends {
+		ends[i].EndpointSpec = migration.EndpointSpec{Host: ends[i].Name + ".example", Port: 993, MaxConcurrentMigrations: 20, MaxConcurrentIncrementalSyncs: 10}
+		must(r.t, r.store.CreateEndpoint(ctx, &ends[i]))
+	}
+	now := time.Now().UTC()
+	r.batch = migration.Batch{
+		OrgID: org.ID, Name: "b", BatchSpec: migration.BatchSpec{SourceEndpoint: "old", TargetEndpoint: "new", ResyncInterval: interval},
+		SourceEndpointID: ends[0].ID, TargetEndpointID: ends[1].ID, CreatedAt: now, StartedAt: now,
+	}
+	sealed, err := r.vault.Seal(migration.NewSecret("p"), fmt.Sprintf("org/%d", org.ID))
+	must(r.t, err)
+	_, err = r.store.CreateBatch(ctx, &r.batch, func(yield func(migration.User, error) bool) {
+		for i := range users {
+			u := migration.User{
+				OrgID: org.ID, EmailAddress: fmt.Sprintf("u%d@new.example", i), UserName: fmt.Sprintf("u%d", i), SourceSecret: sealed, TargetSecret: sealed,
+				UserState: migration.UserState{Status: migration.UserQueued, NextRunAt: now},
+			}
+			if !yield(u, nil) {
+				return
+			}
+		}
+	})
+	must(r.t, err)
+}
+
+// start runs a part until the test ends or stop is called, which waits for it and
+// tells how long it took.
+func (r *rig) start(run func(context.Context) error) (stop func() time.Duration) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	var once sync.Once
+	var took time.Duration
+	stop = func() time.Duration {
+		once.Do(func() {
+			begun := time.Now()
+			cancel()
+			must(r.t, <-done)
+			took = time.Since(begun)
+		})
+		return took
+	}
+	r.t.Cleanup(func() { stop() })
+	return stop
+}
+
+func (r *rig) worker(concurrency int) (stop func() time.Duration) {
+	r.t.Helper()
+	w, err := newWorker(r.base, config.Worker{Concurrency: concurrency, Slice: time.Minute})
+	must(r.t, err)
+	w.runner.Open, w.runner.Engine.Run = r.boxes.open, r.boxes.run
+	return r.start(w.run)
+}
+
+func (r *rig) summary() migration.Summary {
+	r.t.Helper()
+	s, err := r.store.Summary(r.t.Context(), r.batch.ID)
+	must(r.t, err)
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func eventually(t *testing.T, what string, met func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !met(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 30 s: %s", what)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+func TestUsersAreSyncedAndSyncedAgain(t *testing.T) {
+	const users = 20
+	r := newRig(t, users, 3*time.Second)
+	r.worker(8)
+	r.worker(8)
+	eventually(t, "everybody is synced", func() bool { return r.summary().Counts.Synced == users })
+	eventually(t, "everybody is synced a second time", func() bool { return r.boxes.everybodyRan(users, 2) })
+}
+
+func TestAFlushOfRedisInTheMiddleCostsNothingButTime(t *testing.T) {
+	const users = 30
+	r := newRig(t, users, time.Hour)
+	gate := make(chan struct{}, users)
+	r.boxes.work = func(ctx context.Context, _ mailsync.Job, _ string) (mailsync.Outcome, error) {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+		}
+		return mailsync.Outcome{Progress: true}, context.Cause(ctx)
+	}
+	r.worker(4)
+	eventually(t, "all slots are busy", func() bool {
+		r.boxes.mu.Lock()
+		defer r.boxes.mu.Unlock()
+		return len(r.boxes.runs) == 4
+	})
+	must(t, r.rdb.FlushAll(t.Context()).Err())
+	for range users {
+		gate <- struct{}{}
+	}
+	eventually(t, "everybody is synced", func() bool { return r.summary().Counts.Synced == users })
+	if r.boxes.everybodyRan(1, 2) {
+		t.Errorf("somebody ran twice: %v", r.boxes.runs)
+	}
+}
+
+func TestADrainedWorkersPassesGoOnElsewhere(t *testing.T) {
+	const users = 6
+	r := newRig(t, users, time.Hour)
+	moved := make(chan struct{})
+	r.boxes.work = func(ctx context.Context, job mailsync.Job, _ string) (mailsync.Outcome, error) {
+		for !job.Yield() {
+			select {
+			case <-moved: // the second worker is there: no need to wait
+				return mailsync.Outcome{Progress: true}, nil
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+		return mailsync.Outcome{Yielded: true, Progress: true}, nil
+	}
+	stop := r.worker(users)
+	eventually(t, "everybody runs", func() bool { return r.boxes.everybodyRan(users, 1) })
+	if took := stop(); took > 5*time.Second {
+		t.Errorf("the drain took %s", took)
+	}
+	if s := r.summary().Counts; s.Synced != 0 || s.ByStatus[migration.UserQueued] != users {
+		t.Errorf("after the drain: %+v", s)
+	}
+	r.worker(users)
+	close(moved)
+	eventually(t, "everybody is synced", func() bool { return r.summary().Counts.Synced == users })
+}
+
+func TestNothingInRedisButNumbers(t *testing.T) {
+	r := newRig(t, 3, time.Hour)
+	begun, end := make(chan struct{}, 3), make(chan struct{})
+	r.boxes.work = func(context.Context, mailsync.Job, string) (mailsync.Outcome, error) {
+		begun <- struct{}{}
+		<-end
+		return mailsync.Outcome{}, nil
+	}
+	r.worker(1)
+	<-begun
+	eventually(t, "one more waits", func() bool {
+		keys, err := r.rdb.Keys(t.Context(), "asynq:{first}:t:*").Result()
+		return err == nil && len(keys) >= 2
+	})
+	keys, err := r.rdb.Keys(t.Context(), "*:t:*").Result()
+	must(t, err)
+	for _, k := range keys {
+		msg, err := r.rdb.HGet(t.Context(), k, "msg").Result()
+		must(t, err)
+		if strings.Contains(msg, "example") || !strings.Contains(msg, `{"user":`) {
+			t.Errorf("task %s: %q", k, msg)
+		}
+	}
+	close(end)
+}
+
+// TestListenElsewhere: a second worker on the machine must not fail for its port.
+func TestListenElsewhere(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer func() { _ = taken.Close() }()
+	address := taken.Addr().String()
+	if _, err := listen(address, config.HTTP{}, false, nil, zaptest.NewLogger(t)); err == nil {
+		t.Error("a taken port is no error where it must be that port")
+	}
+	s, err := listen(address, config.HTTP{}, true, nil, zaptest.NewLogger(t))
+	must(t, err)
+	defer func() { _ = s.listener.Close() }()
+	if s.listener.Addr().String() == address {
+		t.Errorf("listens on %s", address)
+	}
+}
