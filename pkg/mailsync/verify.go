@@ -30,7 +30,8 @@ type copyOf struct {
 	form  digest
 	date  int64 // Unix seconds, 0 without
 	flags mailbox.Flags
-	id    string
+	print fingerprint
+	id    string // Message-ID
 	size  int64
 }
 
@@ -41,7 +42,7 @@ type copyOf struct {
 //     flags first, so that one fault is counted once; then, among what is left, by
 //     the form that servers are known to leave alike (normalised).
 //  3. What remains of the source is altered, if a message at the target has its
-//     Message-ID, or else missing; with records, a message that was delivered and is
+//     fingerprint, or else missing; with records, a message that was delivered and is
 //     in another folder of the target now was moved there by its user, one that is
 //     nowhere was removed. What remains of the target is extra.
 func Verify(ctx context.Context, job VerifyJob) (migration.Receipt, error) {
@@ -167,7 +168,8 @@ func readCopy(m mailbox.Message) (copyOf, error) {
 	}
 	head := headKeeper{}
 	d, err := digestOf(io.TeeReader(m.Body, &head))
-	c.raw, c.form, c.id = d.raw, d.form, messageID(headerOf(head.b))
+	header := headerOf(head.b)
+	c.raw, c.form, c.print, c.id = d.raw, d.form, fingerprintOf(header), messageID(header)
 	return c, err
 }
 
@@ -198,12 +200,7 @@ func (v *verifier) compare(path string, w *work, source, target []copyOf, skippe
 		v.differ("normalised", path, x[0], x[1], fmt.Sprintf("%d bytes became %d", x[0].size, x[1].size))
 		v.sameContents(path, x[0], x[1])
 	}
-	altered, source, target := pairCopies(source, target, func(c copyOf) string {
-		if c.id == "" {
-			return fmt.Sprintf("no id, source %p", &c) // never pairs
-		}
-		return c.id
-	})
+	altered, source, target := pairCopies(source, target, func(c copyOf) string { return string(c.print[:]) })
 	for _, x := range altered {
 		if skipped.Contains(x[0].uid) {
 			continue
