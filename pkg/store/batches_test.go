@@ -180,7 +180,7 @@ func testAddUsers(t *testing.T, open opener) {
 	cid.UserName, cid.SourceSecret = "", nil // blank keeps
 	res, err := s.AddUsers(ctx, b, seq(ann, plain("bob@example.org"), cid, plain("dan@example.org")))
 	w.ok(err)
-	equal(t, "result", res, AddResult{Created: 1, Unchanged: 2, Updated: 1})
+	equal(t, "result", res, migration.AddResult{Created: 1, Unchanged: 2, Updated: 1})
 	if u := w.user(b, "ann@example.org"); u.Status != migration.UserQueued || u.NextRunAt.IsZero() || u.Code != "" || string(u.SourceSecret) != "fresh" {
 		t.Errorf("a user with new credentials: %+v", u)
 	}

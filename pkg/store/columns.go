@@ -54,11 +54,9 @@ func sealed(b []byte) any {
 	return b
 }
 
-// asJSON is a value as it is stored in a column of JSON.
-type asJSON struct{ v any }
-
-func (j asJSON) text() (string, error) {
-	b, err := json.Marshal(j.v)
+// jsonText is a value as it is stored in a column of JSON.
+func jsonText(v any) (string, error) {
+	b, err := json.Marshal(v)
 	return string(b), err
 }
 

@@ -25,9 +25,7 @@ func refuseDuplicates(ctx context.Context, tx *sql.Tx, b *migration.Batch) error
 	for _, same := range []string{"email_key", "target_login"} {
 		var email, batch string
 		var orgID int64
-		err := tx.QueryRowContext(ctx, `SELECT n.email, ob.name, ob.org_id FROM users n JOIN users o ON o.`+same+` = n.`+same+liveElsewhere+`
-			AND n.batch_id = $1 AND o.batch_id <> $1 AND oe.host_key = $2
-			ORDER BY CASE WHEN ob.org_id = $3 THEN 0 ELSE 1 END, n.email LIMIT 1`, b.ID, host, b.OrgID).Scan(&email, &batch, &orgID)
+		err := tx.QueryRowContext(ctx, duplicateQuery(same), b.ID, host, b.OrgID).Scan(&email, &batch, &orgID)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 		case err != nil:
@@ -41,6 +39,13 @@ func refuseDuplicates(ctx context.Context, tx *sql.Tx, b *migration.Batch) error
 		}
 	}
 	return nil
+}
+
+// duplicateQuery finds a user of batch $1 that a live user elsewhere equals in a column.
+func duplicateQuery(same string) string {
+	return `SELECT n.email, ob.name, ob.org_id FROM users n JOIN users o ON o.` + same + ` = n.` + same + liveElsewhere + `
+			AND n.batch_id = $1 AND o.batch_id <> $1 AND oe.host_key = $2
+			ORDER BY CASE WHEN ob.org_id = $3 THEN 0 ELSE 1 END, n.email LIMIT 1`
 }
 
 func targetHost(ctx context.Context, q querier, b *migration.Batch) (host string, err error) {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -169,6 +168,3 @@ func (s *Store) SlotsInUse(ctx context.Context) ([]Slots, error) {
 	}
 	return out, nil
 }
-
-// today is the day that usage is counted on.
-func (s *Store) today() int64 { return s.now().Unix() / int64(24*time.Hour/time.Second) }

@@ -17,7 +17,7 @@ func addEvent(ctx context.Context, tx *sql.Tx, e migration.Event) error {
 	if e.Data == nil {
 		e.Data = map[string]any{}
 	}
-	data, err := asJSON{e.Data}.text()
+	data, err := jsonText(e.Data)
 	if err != nil {
 		return fmt.Errorf("encode event %q: %w", e.Kind, err)
 	}

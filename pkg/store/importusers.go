@@ -12,9 +12,6 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// AddResult tells what an import did, in users.
-type AddResult struct{ Created, Unchanged, Updated int }
-
 // importer writes users of one batch in one transaction, with statements prepared
 // once.
 type importer struct {
@@ -71,7 +68,7 @@ func (im *importer) dueAt(t time.Time) {
 
 // finish ends the import: the batch is due when its users are, and none of them may
 // be in another live batch.
-func (im *importer) finish(ctx context.Context, s *Store) error {
+func (im *importer) finish(ctx context.Context) error {
 	if err := im.insert.Close(); err != nil {
 		return err
 	}
@@ -107,7 +104,7 @@ func (s *Store) CreateBatch(ctx context.Context, b *migration.Batch, users iter.
 			}
 			n++
 		}
-		return im.finish(ctx, s)
+		return im.finish(ctx)
 	})
 	if err != nil {
 		return 0, err
@@ -119,8 +116,8 @@ func (s *Store) CreateBatch(ctx context.Context, b *migration.Batch, users iter.
 // AddUsers adds users to a batch, in one transaction. A user of the same address is
 // kept with its records; names and secrets that are given and differ are updated,
 // empty ones leave what is there. A new secret lets a user in NeedsCredentials go on.
-func (s *Store) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (AddResult, error) {
-	var res AddResult
+func (s *Store) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error) {
+	var res migration.AddResult
 	err := s.write(ctx, "add users", func(tx *sql.Tx) error {
 		now, err := scanBatch(tx.QueryRowContext(ctx, selectBatch+` WHERE b.org_id = $1 AND b.id = $2`, b.OrgID, b.ID))
 		if errors.Is(err, sql.ErrNoRows) || err == nil && now.Removing {
@@ -146,15 +143,15 @@ func (s *Store) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq
 				return err
 			}
 		}
-		return im.finish(ctx, s)
+		return im.finish(ctx)
 	})
 	if err != nil {
-		return AddResult{}, err
+		return migration.AddResult{}, err
 	}
 	return res, nil
 }
 
-func (im *importer) addOrUpdate(ctx context.Context, u *migration.User, res *AddResult) error {
+func (im *importer) addOrUpdate(ctx context.Context, u *migration.User, res *migration.AddResult) error {
 	added, err := im.add(ctx, u)
 	if err != nil {
 		return err

@@ -8,19 +8,12 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// UserItem is an item with the user it belongs to.
-type UserItem struct {
-	ID           int64
-	EmailAddress string
-	migration.Item
-}
-
 // ListItems returns the messages of a batch that were skipped or failed, of one code
 // or with "" of all, those after an ID.
-func (s *Store) ListItems(ctx context.Context, batchID int64, code migration.Code, afterID int64, limit int) ([]UserItem, error) {
-	var out []UserItem
+func (s *Store) ListItems(ctx context.Context, batchID int64, code migration.Code, afterID int64, limit int) ([]migration.UserItem, error) {
+	var out []migration.UserItem
 	err := each(ctx, s.r, func(rows *sql.Rows) error {
-		var v UserItem
+		var v migration.UserItem
 		if err := rows.Scan(&v.ID, &v.EmailAddress, &v.Folder, &v.UID, &v.MessageID, timeInto{&v.Date}, &v.Size, &v.Code, &v.Reason); err != nil {
 			return err
 		}

@@ -10,15 +10,9 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// UserReceipt is a receipt with the user it belongs to.
-type UserReceipt struct {
-	EmailAddress string
-	migration.Receipt
-}
-
 // PutReceipt keeps what a verify found; the one before is forgotten.
 func (s *Store) PutReceipt(ctx context.Context, userID int64, r migration.Receipt) error {
-	body, err := asJSON{r}.text()
+	body, err := jsonText(r)
 	if err != nil {
 		return fmt.Errorf("encode receipt: %w", err)
 	}
@@ -34,10 +28,10 @@ func (s *Store) PutReceipt(ctx context.Context, userID int64, r migration.Receip
 }
 
 // ListReceipts returns the receipts of a batch by address, those after an address.
-func (s *Store) ListReceipts(ctx context.Context, batchID int64, after string, limit int) ([]UserReceipt, error) {
-	var out []UserReceipt
+func (s *Store) ListReceipts(ctx context.Context, batchID int64, after string, limit int) ([]migration.UserReceipt, error) {
+	var out []migration.UserReceipt
 	err := each(ctx, s.r, func(rows *sql.Rows) error {
-		var v UserReceipt
+		var v migration.UserReceipt
 		if err := rows.Scan(&v.EmailAddress, jsonInto{&v.Receipt}); err != nil {
 			return err
 		}

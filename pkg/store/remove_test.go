@@ -190,13 +190,13 @@ func testRestart(t *testing.T, open opener) {
 	b := w.batch("pilot", many("u", 5)...)
 	l := w.claim(w.admit(2)[0])
 	w.ok(s.Commit(ctx, l.Token, migration.Window{Folder: "INBOX", Head: []byte("h"), Append: []byte("j"), Tally: migration.Tally{Copied: 2}}))
-	before, err := s.ListUsers(ctx, b.ID, UserFilter{}, "", 10)
+	before, err := s.ListUsers(ctx, b.ID, migration.UserFilter{}, "", 10)
 	w.ok(err)
 	leases := w.live()
 	w.ok(s.Close())
 
 	w.s = open(t)
-	after, err := w.s.ListUsers(ctx, b.ID, UserFilter{}, "", 10)
+	after, err := w.s.ListUsers(ctx, b.ID, migration.UserFilter{}, "", 10)
 	w.ok(err)
 	if !reflect.DeepEqual(before, after) || !reflect.DeepEqual(leases, w.live()) {
 		t.Errorf("after the restart:\n%+v\n%+v, before\n%+v\n%+v", after, w.live(), before, leases)

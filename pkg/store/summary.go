@@ -9,14 +9,6 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// Summary is a batch told by its users.
-type Summary struct {
-	Counts migration.UserCounts
-	// Messages is the sum of the users' Messages.
-	Messages     migration.Tally
-	LastSyncedAt time.Time // the latest of all users
-}
-
 // summaryQuery does for a whole batch what migration.Totals.Messages does for one
 // user. A row a status.
 const summaryQuery = `
@@ -49,8 +41,8 @@ FROM (
 GROUP BY status`
 
 // Summary counts a batch's users and adds up their messages.
-func (s *Store) Summary(ctx context.Context, batchID int64) (Summary, error) {
-	sum := Summary{Counts: migration.UserCounts{ByStatus: map[migration.UserStatus]int{}}}
+func (s *Store) Summary(ctx context.Context, batchID int64) (migration.Summary, error) {
+	sum := migration.Summary{Counts: migration.UserCounts{ByStatus: map[migration.UserStatus]int{}}}
 	err := each(ctx, s.r, func(rows *sql.Rows) error {
 		var status migration.UserStatus
 		var n, running, synced int
@@ -78,7 +70,7 @@ func (s *Store) Summary(ctx context.Context, batchID int64) (Summary, error) {
 		return nil
 	}, summaryQuery, batchID)
 	if err != nil {
-		return Summary{}, fmt.Errorf("sum up batch: %w", err)
+		return migration.Summary{}, fmt.Errorf("sum up batch: %w", err)
 	}
 	return sum, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 )
 
 // countUsage adds a pass's bytes to its organisation's day. With synced the user had
@@ -37,3 +38,6 @@ func (s *Store) Usage(ctx context.Context, orgID int64) (mailboxes, bytes int64,
 	}
 	return mailboxes, bytes, nil
 }
+
+// today is the day that usage is counted on.
+func (s *Store) today() int64 { return s.now().Unix() / int64(24*time.Hour/time.Second) }

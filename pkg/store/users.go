@@ -72,14 +72,8 @@ func (s *Store) UserByID(ctx context.Context, id int64) (migration.User, error) 
 	return oneUser(ctx, s.r, "such user", ` WHERE id = $1`, id)
 }
 
-// UserFilter picks users; what is empty picks all.
-type UserFilter struct {
-	Status migration.UserStatus
-	Code   migration.Code
-}
-
 // ListUsers returns users of a batch by address, those after an address.
-func (s *Store) ListUsers(ctx context.Context, batchID int64, f UserFilter, after string, limit int) ([]migration.User, error) {
+func (s *Store) ListUsers(ctx context.Context, batchID int64, f migration.UserFilter, after string, limit int) ([]migration.User, error) {
 	var out []migration.User
 	err := each(ctx, s.r, func(rows *sql.Rows) error {
 		u, err := scanUser(rows)
@@ -95,7 +89,7 @@ func (s *Store) ListUsers(ctx context.Context, batchID int64, f UserFilter, afte
 
 // ChangeUser reads a user, lets change alter its names, secrets, batch and state,
 // and writes it, in one transaction. An error of change leaves everything as it was.
-// change must not use the store. It may run again where the transaction has to.
+// change must not use the store.
 func (s *Store) ChangeUser(ctx context.Context, id int64, change func(*migration.User) error) (migration.User, error) {
 	var u migration.User
 	err := s.write(ctx, "change user", func(tx *sql.Tx) error {

@@ -16,17 +16,17 @@ func testListUsers(t *testing.T, open opener) {
 	failed := func(u *migration.User) { u.Status, u.Code = migration.UserFailed, migration.QuotaExceeded }
 	b := w.batch("pilot", due("Bob@example.org"), due("ann@example.org", failed), due("cid@example.org", failed))
 	for _, tt := range []struct {
-		f     UserFilter
+		f     migration.UserFilter
 		after string
 		limit int
 		want  []string
 	}{
-		{UserFilter{}, "", 10, []string{"ann@example.org", "Bob@example.org", "cid@example.org"}},
-		{UserFilter{}, "", 2, []string{"ann@example.org", "Bob@example.org"}},
-		{UserFilter{}, "Bob@example.org", 2, []string{"cid@example.org"}},
-		{UserFilter{Status: migration.UserFailed}, "ann@example.org", 2, []string{"cid@example.org"}},
-		{UserFilter{Code: migration.QuotaExceeded}, "", 1, []string{"ann@example.org"}},
-		{UserFilter{Code: migration.AuthFailed}, "", 1, nil},
+		{migration.UserFilter{}, "", 10, []string{"ann@example.org", "Bob@example.org", "cid@example.org"}},
+		{migration.UserFilter{}, "", 2, []string{"ann@example.org", "Bob@example.org"}},
+		{migration.UserFilter{}, "Bob@example.org", 2, []string{"cid@example.org"}},
+		{migration.UserFilter{Status: migration.UserFailed}, "ann@example.org", 2, []string{"cid@example.org"}},
+		{migration.UserFilter{Code: migration.QuotaExceeded}, "", 1, []string{"ann@example.org"}},
+		{migration.UserFilter{Code: migration.AuthFailed}, "", 1, nil},
 	} {
 		users, err := s.ListUsers(ctx, b.ID, tt.f, tt.after, tt.limit)
 		w.ok(err)

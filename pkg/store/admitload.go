@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+const (
+	anyDue = `SELECT EXISTS (SELECT 1 FROM batches WHERE next_due_at <= $1 AND NOT stopped AND NOT removing)`
+
+	dueBatches = `SELECT b.id, b.served, o.id, o.served, b.source_endpoint_id, b.target_endpoint_id FROM batches b JOIN orgs o ON o.id = b.org_id
+		WHERE b.next_due_at <= $1 AND NOT b.stopped AND NOT b.removing`
+
+	dueUsers = `SELECT id, next_run_at, target_login FROM users
+		WHERE batch_id = $1 AND turn = $2 AND next_run_at <= $3 AND (next_run_at, id) > ($4, $5) AND NOT removing AND NOT` + leased + `
+		ORDER BY next_run_at, id LIMIT $6`
+
+	liveSlots = `SELECT source_endpoint_id, target_endpoint_id, kind, COUNT(*) FROM leases WHERE state <> 'free'
+		GROUP BY source_endpoint_id, target_endpoint_id, kind`
+
+	// Turn by turn, because the index finds the earliest of each at once.
+	earliestDue = `SELECT MIN(first) FROM (
+			SELECT MIN(next_run_at) AS first FROM users WHERE batch_id = $1 AND turn = 1 AND next_run_at IS NOT NULL UNION ALL
+			SELECT MIN(next_run_at) FROM users WHERE batch_id = $1 AND turn = 2 AND next_run_at IS NOT NULL UNION ALL
+			SELECT MIN(next_run_at) FROM users WHERE batch_id = $1 AND turn = 3 AND next_run_at IS NOT NULL UNION ALL
+			SELECT MIN(next_run_at) FROM users WHERE batch_id = $1 AND turn = 4 AND next_run_at IS NOT NULL UNION ALL
+			SELECT MIN(next_run_at) FROM users WHERE batch_id = $1 AND turn = 5 AND next_run_at IS NOT NULL UNION ALL
+			SELECT MIN(next_run_at) FROM users WHERE batch_id = $1 AND turn = 6 AND next_run_at IS NOT NULL UNION ALL
+			SELECT MIN(next_run_at) FROM users WHERE batch_id = $1 AND turn = 7 AND next_run_at IS NOT NULL) AS turns`
+)
+
+// load reads the due batches, their endpoints and the users that come into question.
+func (a *admission) load(ctx context.Context, forUpdate string) error {
+	a.endpoints, a.hosts, a.probes = map[int64]*slots{}, map[int64]string{}, map[*slots]int64{}
+	orgs := map[int64]*dueOrg{}
+	endpoint := func(id int64) *slots {
+		if a.endpoints[id] == nil {
+			a.endpoints[id] = &slots{id: id}
+		}
+		return a.endpoints[id]
+	}
+	err := each(ctx, a.tx, func(rows *sql.Rows) error {
+		var b dueBatch
+		var o dueOrg
+		var source, target int64
+		if err := rows.Scan(&b.id, &b.served, &o.id, &o.served, &source, &target); err != nil {
+			return err
+		}
+		if orgs[o.id] == nil {
+			orgs[o.id] = &o
+		}
+		b.org, b.source, b.target = orgs[o.id], endpoint(source), endpoint(target)
+		a.batches = append(a.batches, &b)
+		return nil
+	}, dueBatches, at(a.now))
+	if err != nil || len(a.batches) == 0 {
+		return err
+	}
+	if err := a.loadEndpoints(ctx, forUpdate); err != nil {
+		return err
+	}
+	// A batch whose endpoint admits nobody is not looked at.
+	a.batches = slices.DeleteFunc(a.batches, (*dueBatch).full)
+	if a.users, err = a.tx.PrepareContext(ctx, dueUsers); err != nil {
+		return err
+	}
+	for _, b := range a.batches {
+		b.source.batches = append(b.source.batches, b)
+		if b.target != b.source {
+			b.target.batches = append(b.target.batches, b)
+		}
+		for turn := turnLast; turn <= turnVerify; turn++ {
+			g := &group{batch: b, turn: turn, kind: turnKinds[turn]}
+			if err := a.turnPage(ctx, g, candidate{due: -1 << 62}); err != nil {
+				return err
+			}
+			b.groups = append(b.groups, g)
+		}
+	}
+	return nil
+}
+
+// turnPage reads the users of g that come after a candidate.
+func (a *admission) turnPage(ctx context.Context, g *group, after candidate) error {
+	rows, err := a.users.QueryContext(ctx, g.batch.id, g.turn, at(a.now), after.due, after.id, pageSize)
+	if err != nil {
+		return fmt.Errorf("read due users: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	g.page = g.page[:0]
+	for rows.Next() {
+		var c candidate
+		if err := rows.Scan(&c.id, &c.due, &c.login); err != nil {
+			return err
+		}
+		g.page = append(g.page, c)
+	}
+	g.more = len(g.page) == pageSize
+	return rows.Err()
+}
+
+// loadEndpoints locks the endpoints and counts what is live there.
+func (a *admission) loadEndpoints(ctx context.Context, forUpdate string) error {
+	ids := make([]int64, 0, len(a.endpoints))
+	for id := range a.endpoints {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	const chunk = 500
+	for rest := ids; len(rest) > 0; {
+		part := rest[:min(chunk, len(rest))]
+		rest = rest[len(part):]
+		err := each(ctx, a.tx, func(rows *sql.Rows) error {
+			var id int64
+			var e slots
+			var park migration.Park
+			var probe bool
+			var host string
+			if err := rows.Scan(&id, &host, &e.max, &e.maxResync, timeInto{&park.Until}, &park.Held, &e.lastKind, &probe); err != nil {
+				return err
+			}
+			e.id = id
+			e.park(park, probe, a.now)
+			*a.endpoints[id] = e
+			a.hosts[id] = host
+			return nil
+		}, `SELECT id, host_key, max_migrations, max_incrementals, park_until, park_held, last_kind,
+			EXISTS (SELECT 1 FROM leases l WHERE l.token = endpoints.probe AND l.state <> 'free')
+			FROM endpoints WHERE id IN (`+values(1, len(part))+`) ORDER BY id`+forUpdate, anys(part)...)
+		if err != nil {
+			return fmt.Errorf("lock endpoints: %w", err)
+		}
+	}
+	err := each(ctx, a.tx, func(rows *sql.Rows) error {
+		var source, target int64
+		var kind migration.PassKind
+		var n int
+		if err := rows.Scan(&source, &target, &kind, &n); err != nil {
+			return err
+		}
+		for _, id := range slices.Compact([]int64{source, target}) {
+			if e := a.endpoints[id]; e != nil {
+				e.total += n
+				if kind == migration.Resync {
+					e.resync += n
+				}
+			}
+		}
+		return nil
+	}, liveSlots)
+	if err != nil {
+		return fmt.Errorf("count slots: %w", err)
+	}
+	return nil
+}
