@@ -1,0 +1,335 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailhaul/mailhaul/pkg/client"
+)
+
+func newBatchCommand(g *global) *cobra.Command {
+	cmd := &cobra.Command{Use: "batch", Short: "Batches: sets of mailboxes that move together"}
+	cmd.AddCommand(newBatchCreate(g),
+		simple(g, "list", "List batches", 0, func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			list, err := c.Batches(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return emitList(g, list, batchColumns[:8])
+		}),
+		simple(g, "get NAME", "Show a batch", 1, func(cmd *cobra.Command, c *client.Client, args []string) error {
+			return g.emitBatch(c.Batch(cmd.Context(), args[0]))
+		}))
+	for _, v := range [][2]string{
+		{"start", "Start or resume a batch, and retry its failed users"},
+		{"stop", "Stop a batch; passes under way end at their next window"},
+		{"sync", "Sync all users now"},
+		{"verify", "Compare both sides of every synced user; see report receipts"},
+	} {
+		cmd.AddCommand(simple(g, v[0]+" NAME", v[1], 1, func(cmd *cobra.Command, c *client.Client, args []string) error {
+			return g.emitBatch(c.Do(cmd.Context(), args[0], v[0]))
+		}))
+	}
+	cmd.AddCommand(newBatchComplete(g), newBatchWatch(g), newBatchWait(g), newBatchDelete(g), newBatchAddUsers(g), newBatchSet(g))
+	return cmd
+}
+
+var batchColumns = []column[client.Batch]{
+	{"NAME", func(b client.Batch) string { return b.Name }},
+	{"STATUS", func(b client.Batch) string { return b.Status }},
+	{"USERS", func(b client.Batch) string { return number(b.Counts["total"]) }},
+	{"SYNCED", func(b client.Batch) string { return number(inStep(b)) }},
+	{"FAILED", func(b client.Batch) string { return number(b.Counts["failed"] + b.Counts["needsCredentials"]) }},
+	{"COPIED", func(b client.Batch) string { return number(b.Messages.Copied) }},
+	{"SKIPPED", func(b client.Batch) string { return number(b.Messages.Skipped + b.Messages.Failed) }},
+	{"BYTES", func(b client.Batch) string { return size(b.Bytes.Copied) }},
+	{"SOURCE", func(b client.Batch) string { return b.SourceEndpoint }},
+	{"TARGET", func(b client.Batch) string { return b.TargetEndpoint }},
+	{"SEEN", func(b client.Batch) string { return number(b.Messages.Seen) }},
+	{"UNCHANGED", func(b client.Batch) string { return number(b.Messages.Unchanged) }},
+	{"ADOPTED", func(b client.Batch) string { return number(b.Messages.Adopted) }},
+	{"RESYNC INTERVAL", func(b client.Batch) string { return b.ResyncInterval }},
+	{"EXCLUDED", func(b client.Batch) string { return strings.Join(b.ExcludeFolders, " ") }},
+	{"CREATED", func(b client.Batch) string { return when(&b.CreatedAt) }},
+	{"STARTED", func(b client.Batch) string { return when(b.StartedAt) }},
+	{"STARTS AT", func(b client.Batch) string {
+		if b.StartedAt != nil {
+			return ""
+		}
+		return when(b.StartAt)
+	}},
+	{"COMPLETES AT", func(b client.Batch) string { return when(b.CompleteAt) }},
+	{"LAST SYNCED", func(b client.Batch) string { return when(b.LastSyncedAt) }},
+	{"TIME LEFT", timeLeft},
+}
+
+// inStep counts the users whose latest sync ended well.
+func inStep(b client.Batch) int {
+	return b.Counts["synced"] + b.Counts["incrementalSyncing"] + b.Counts["completed"] + b.Counts["completedWithWarnings"]
+}
+
+func timeLeft(b client.Batch) string {
+	if b.ETASeconds == nil {
+		return ""
+	}
+	return (time.Duration(*b.ETASeconds) * time.Second).String()
+}
+
+func (g *global) emitBatch(b client.Batch, err error) error {
+	if err != nil {
+		return err
+	}
+	return emitOne(g, b, batchColumns)
+}
+
+// csvFlags are those of a CSV file.
+type csvFlags struct {
+	file, encoding string
+	anyColumns     bool
+}
+
+func (f *csvFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.file, "csv", "", "CSV file with EmailAddress,UserName,Password; - for stdin")
+	cmd.Flags().StringVar(&f.encoding, "encoding", "", "the file's encoding, where it is not UTF-8")
+	cmd.Flags().BoolVar(&f.anyColumns, "allow-unknown-columns", false, "pass over columns that are not known")
+}
+
+// maxFile is more than the API takes: it tells what is wrong with a larger file.
+const maxFile = 16 << 20
+
+func (g *global) csv(f csvFlags) (name string, content []byte, err error) {
+	if f.file == "" {
+		return "", nil, usageError(errors.New("--csv names no file"))
+	}
+	if f.file == "-" {
+		content, err = io.ReadAll(io.LimitReader(g.in, maxFile))
+		return "", content, usageError(err)
+	}
+	in, err := os.Open(f.file)
+	if err != nil {
+		return "", nil, usageError(err)
+	}
+	defer func() { _ = in.Close() }()
+	content, err = io.ReadAll(io.LimitReader(in, maxFile))
+	return filepath.Base(f.file), content, usageError(err)
+}
+
+func newBatchCreate(g *global) *cobra.Command {
+	var spec client.BatchSpec
+	var f csvFlags
+	var startAt string
+	var dryRun bool
+	cmd := &cobra.Command{Use: "create [NAME] --csv FILE --source ENDPOINT --target ENDPOINT", Short: "Make a batch from a CSV file", Args: cobra.MaximumNArgs(1),
+		Example: "  mailhaul batch create --csv pilot.csv --source old --target new --autostart"}
+	f.add(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&spec.SourceEndpoint, "source", "", "source endpoint")
+	fl.StringVar(&spec.TargetEndpoint, "target", "", "target endpoint")
+	fl.BoolVar(&spec.AutoStart, "autostart", false, "start at once")
+	fl.StringVar(&startAt, "start-at", "", "start at a time, such as 2026-05-01T22:00:00Z")
+	fl.StringArrayVar(&spec.ExcludeFolders, "exclude", nil, "folder to leave out: name, glob or token such as #Junk# (repeatable)")
+	fl.StringArrayVar(&spec.IncludeFolders, "include", nil, "only this folder (repeatable)")
+	fl.StringVar(&spec.ResyncInterval, "resync-interval", "", "between two syncs of a user, such as 24h")
+	fl.StringArrayVar(&spec.Notify, "notify", nil, "mail address to notify (repeatable)")
+	fl.BoolVar(&dryRun, "dry-run", false, "check the file, store nothing")
+	cmd.MarkFlagsMutuallyExclusive("autostart", "start-at")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			spec.Name = args[0]
+		}
+		spec.Encoding, spec.AllowUnknownColumns = f.encoding, f.anyColumns
+		var err error
+		if spec.StartAt, err = parseTime("--start-at", startAt); err != nil {
+			return err
+		}
+		fileName, content, err := g.csv(f)
+		if err != nil {
+			return err
+		}
+		c, err := g.client()
+		if err != nil {
+			return err
+		}
+		if !dryRun {
+			return g.emitBatch(c.CreateBatch(cmd.Context(), spec, fileName, content))
+		}
+		res, err := c.CheckBatch(cmd.Context(), spec, fileName, content)
+		if err != nil {
+			return err
+		}
+		return emitOne(g, res, []column[client.DryRun]{
+			{"NAME", func(d client.DryRun) string { return d.Name }},
+			{"MAILBOXES", func(d client.DryRun) string { return number(d.Mailboxes) }},
+		})
+	}
+	return cmd
+}
+
+func parseTime(flag, text string) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return nil, usageError(fmt.Errorf("%s: a time such as 2026-05-01T22:00:00Z is expected", flag))
+	}
+	return &t, nil
+}
+
+func newBatchSet(g *global) *cobra.Command {
+	var exclude, include, notify []string
+	var interval string
+	cmd := &cobra.Command{Use: "set NAME", Short: "Change a batch's settings, also while it runs", Args: cobra.ExactArgs(1)}
+	fl := cmd.Flags()
+	fl.StringArrayVar(&exclude, "exclude", nil, "folders to leave out, in place of those before (repeatable)")
+	fl.StringArrayVar(&include, "include", nil, "only these folders (repeatable)")
+	fl.StringVar(&interval, "resync-interval", "", "between two syncs of a user")
+	fl.StringArrayVar(&notify, "notify", nil, "mail addresses to notify (repeatable)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var in client.BatchChange
+		if fl.Changed("exclude") {
+			in.ExcludeFolders = &exclude
+		}
+		if fl.Changed("include") {
+			in.IncludeFolders = &include
+		}
+		if fl.Changed("resync-interval") {
+			in.ResyncInterval = &interval
+		}
+		if fl.Changed("notify") {
+			in.Notify = &notify
+		}
+		c, err := g.client()
+		if err != nil {
+			return err
+		}
+		return g.emitBatch(c.ChangeBatch(cmd.Context(), args[0], in))
+	}
+	return cmd
+}
+
+func newBatchComplete(g *global) *cobra.Command {
+	var at string
+	cmd := &cobra.Command{Use: "complete NAME", Short: "Sync a last time, then no more", Args: cobra.ExactArgs(1)}
+	cmd.Flags().StringVar(&at, "at", "", "at a time, such as 2026-05-01T22:00:00Z")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		t, err := parseTime("--at", at)
+		if err != nil {
+			return err
+		}
+		c, err := g.client()
+		if err != nil {
+			return err
+		}
+		return g.emitBatch(c.CompleteBatch(cmd.Context(), args[0], t))
+	}
+	return cmd
+}
+
+func newBatchAddUsers(g *global) *cobra.Command {
+	var f csvFlags
+	cmd := &cobra.Command{Use: "add-users NAME --csv FILE", Short: "Add the rows of a CSV file; new passwords resume users who need them", Args: cobra.ExactArgs(1)}
+	f.add(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		fileName, content, err := g.csv(f)
+		if err != nil {
+			return err
+		}
+		c, err := g.client()
+		if err != nil {
+			return err
+		}
+		spec := client.BatchSpec{Encoding: f.encoding, AllowUnknownColumns: f.anyColumns}
+		res, err := c.AddUsers(cmd.Context(), args[0], spec, fileName, content)
+		if err != nil {
+			return err
+		}
+		return emitOne(g, res, []column[client.Added]{
+			{"CREATED", func(a client.Added) string { return number(a.Created) }},
+			{"UPDATED", func(a client.Added) string { return number(a.Updated) }},
+			{"UNCHANGED", func(a client.Added) string { return number(a.Unchanged) }},
+		})
+	}
+	return cmd
+}
+
+func newBatchDelete(g *global) *cobra.Command {
+	var r client.Removal
+	var timeout time.Duration
+	cmd := &cobra.Command{Use: "delete NAME", Short: "Remove a batch with its passwords and records", Args: cobra.ExactArgs(1)}
+	cmd.Flags().BoolVar(&r.Force, "force", false, "whatever was synced, without further questions")
+	cmd.Flags().StringVar(&r.Confirm, "confirm", "", "the batch's name, in place of the question")
+	cmd.Flags().BoolVar(&r.KeepReport, "keep-report", false, "keep a final report")
+	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for passes that are ending")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := g.client()
+		if err != nil {
+			return err
+		}
+		if !r.Force && r.Confirm == "" && terminal(g.in) {
+			if r.Confirm, err = g.ask(fmt.Sprintf("Batch %s is removed with its passwords and records. Type its name to go on: ", args[0])); err != nil {
+				return err
+			}
+		}
+		gone, err := c.RemoveBatch(cmd.Context(), args[0], r)
+		if err != nil {
+			return err
+		}
+		if !gone {
+			if err := g.untilGone(cmd.Context(), c, args[0], timeout); err != nil {
+				return err
+			}
+		}
+		g.say("batch %s removed", args[0])
+		return nil
+	}
+	return cmd
+}
+
+func (g *global) ask(question string) (string, error) {
+	_, _ = fmt.Fprint(g.err, question)
+	answer, err := bufio.NewReader(g.in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return strings.TrimSpace(answer), nil
+}
+
+// untilGone waits until the passes of a removed batch have ended.
+func (g *global) untilGone(ctx context.Context, c *client.Client, name string, timeout time.Duration) error {
+	g.say("passes are ending")
+	late := time.Now().Add(timeout)
+	for time.Now().Before(late) {
+		var p *client.Problem
+		if _, err := c.Batch(ctx, name); errors.As(err, &p) && p.Status == 404 {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := g.pause(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("batch %s is being removed: a pass of it has not ended yet", name)
+}
+
+// pause waits until it is time to look again.
+func (g *global) pause(ctx context.Context) error {
+	t := time.NewTimer(g.every)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}

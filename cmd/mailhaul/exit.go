@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mailhaul/mailhaul/pkg/client"
+	"github.com/mailhaul/mailhaul/pkg/config"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// The exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitExceptions  = 3 // finished, but items were skipped or failed
+	exitUnreachable = 10
+	exitAuth        = 11
+	exitConflict    = 12
+	exitInterrupted = 130
+)
+
+// exitError ends the program with a code. Err may be nil: all has been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usageError marks what the caller of the program got wrong; nil stays nil.
+func usageError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{exitUsage, err}
+}
+
+func exitCode(err error) int {
+	var exit *exitError
+	var p *client.Problem
+	var f *migration.Fault
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.As(err, new(*config.Error)), strings.HasPrefix(err.Error(), "unknown command"):
+		return exitUsage
+	case errors.Is(err, client.ErrUnreachable):
+		return exitUnreachable
+	case errors.As(err, &p):
+		return codeOf(migration.Code(p.Code))
+	case errors.As(err, &f):
+		return codeOf(f.Code)
+	}
+	return exitFailed
+}
+
+func codeOf(c migration.Code) int {
+	switch c {
+	case migration.Unauthorized, migration.Forbidden, migration.AuthFailed, migration.AuthorizationMissing:
+		return exitAuth
+	case migration.Conflict, migration.DuplicateInOtherBatch, migration.AlreadyBeingMoved:
+		return exitConflict
+	case migration.InvalidArgument:
+		return exitUsage
+	case migration.ConnectionFailed, migration.TLSFailed, migration.CertificateInvalid:
+		return exitUnreachable
+	}
+	return exitFailed
+}
+
+// explain tells an error, with all that the API said about it and what to do.
+func (g *global) explain(err error) {
+	var exit *exitError
+	if err == nil || errors.As(err, &exit) && exit.err == nil {
+		return
+	}
+	g.say("mailhaul: %v", err)
+	var p *client.Problem
+	if !errors.As(err, &p) {
+		return
+	}
+	for _, x := range p.Problems {
+		where := x.Column
+		if x.Line > 0 {
+			where = strings.TrimSuffix(fmt.Sprintf("line %d, %s", x.Line, x.Column), ", ")
+		}
+		g.say("  %s: %s", where, x.Reason)
+	}
+	if p.More > 0 {
+		g.say("  and %d more", p.More)
+	}
+	for _, s := range p.Stages {
+		g.say("  %s", stageLine(s))
+	}
+	if p.TraceID != "" {
+		g.say("  trace id: %s", p.TraceID)
+	}
+	if p.Remedy != "" {
+		g.say("  %s", p.Remedy)
+	}
+}
+
+// say writes a line for people. What servers said is made fit for a terminal.
+func (g *global) say(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	for line := range strings.SplitSeq(text, "\n") {
+		indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		_, _ = fmt.Fprintln(g.err, indent+migration.Clean(line))
+	}
+}
