@@ -11,7 +11,8 @@ import (
 // Finish ends a pass: it writes the user's next state and counts, replaces the items
 // listed of the user, appends events, counts usage and frees the lease, all or
 // nothing. A pass that ended early and lists no items, or a verify, leaves those of
-// the pass before. ErrLeaseLost means that nothing was written.
+// the pass before. The credentials of a user that is completed are erased with it.
+// ErrLeaseLost means that nothing was written.
 func (s *Store) Finish(ctx context.Context, token int64, next migration.UserState, totals migration.Totals, last migration.Tally,
 	items []migration.Item, events []migration.Event,
 ) error {
@@ -76,6 +77,11 @@ func (s *Store) end(ctx context.Context, tx *sql.Tx, h *holder, next migration.U
 	_, err := tx.ExecContext(ctx, `UPDATE users SET `+assign(stateColumns+`, `+totalColumns+`, running, `+lastColumns, 2)+` WHERE id = $1`, args...)
 	if err != nil {
 		return err
+	}
+	if next.Status == migration.UserCompleted || next.Status == migration.UserCompletedWithWarnings {
+		if err := s.eraseSecrets(ctx, tx, h.UserID); err != nil {
+			return err
+		}
 	}
 	if err := dueFrom(ctx, tx, h.batchID, next.NextRunAt); err != nil {
 		return err

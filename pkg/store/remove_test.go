@@ -165,7 +165,9 @@ func (w *world) gone(words ...string) {
 func testErase(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
 	w := newWorld(t, s, "acme")
-	b := w.batch("pilot", due("ann@example.org", func(u *migration.User) { u.TargetSecret = []byte("SEALED-TARGET") }), due("bob@example.org"))
+	b := w.batch("pilot", due("ann@example.org", func(u *migration.User) {
+		u.TargetSecret, u.Status, u.NextRunAt = []byte("SEALED-TARGET"), migration.UserFailed, time.Time{}
+	}), due("bob@example.org"))
 	ann := w.user(b, "ann@example.org")
 	for range 2 {
 		w.ok(s.EraseSecrets(ctx, ann.ID))
@@ -176,9 +178,20 @@ func testErase(t *testing.T, open opener) {
 	if u := w.user(b, "bob@example.org"); u.SourceSecret == nil {
 		t.Error("another user's secret is gone")
 	}
-	_, err := s.PurgeRemoved(ctx)
+	bob := w.one()
+	_, err := s.CompleteUsers(ctx, b.ID, noon)
 	w.ok(err)
-	w.gone("SEALED-TARGET", "sealed-source-ann")
+	w.inStep(bob)
+	if u := w.user(b, "bob@example.org"); u.SourceSecret == nil {
+		t.Error("the secret is gone before the last sync")
+	}
+	w.inStep(w.one())
+	if u := w.user(b, "bob@example.org"); u.Status != migration.UserCompleted || u.SourceSecret != nil {
+		t.Errorf("after the last sync: %s, secret %q", u.Status, u.SourceSecret)
+	}
+	_, err = s.PurgeRemoved(ctx)
+	w.ok(err)
+	w.gone("SEALED-TARGET", "sealed-source-ann", "sealed-source-bob")
 	equal(t, "chores left", w.count("chores"), 0)
 }
 

@@ -179,15 +179,17 @@ func (s *Store) ResetUser(ctx context.Context, id int64) error {
 	})
 }
 
-// EraseSecrets forgets a user's sealed credentials for good: after the last sync
-// and its verify.
+// EraseSecrets forgets a user's sealed credentials for good. Finish does the same for
+// a user that is completed.
 func (s *Store) EraseSecrets(ctx context.Context, userID int64) error {
-	return s.write(ctx, "erase secrets", func(tx *sql.Tx) error {
-		n, err := execN(ctx, tx, `UPDATE users SET source_secret = NULL, target_secret = NULL
-			WHERE id = $1 AND (source_secret IS NOT NULL OR target_secret IS NOT NULL)`, userID)
-		if err != nil || n == 0 {
-			return err
-		}
-		return s.scrubLater(ctx, tx)
-	})
+	return s.write(ctx, "erase secrets", func(tx *sql.Tx) error { return s.eraseSecrets(ctx, tx, userID) })
+}
+
+func (s *Store) eraseSecrets(ctx context.Context, tx *sql.Tx, userID int64) error {
+	n, err := execN(ctx, tx, `UPDATE users SET source_secret = NULL, target_secret = NULL
+		WHERE id = $1 AND (source_secret IS NOT NULL OR target_secret IS NOT NULL)`, userID)
+	if err != nil || n == 0 {
+		return err
+	}
+	return s.scrubLater(ctx, tx)
 }
