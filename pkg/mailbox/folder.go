@@ -1,6 +1,9 @@
 package mailbox
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Role is what a folder is for (RFC 6154), or "" for none.
 type Role string
@@ -55,11 +58,14 @@ type Selected struct {
 	AnyKeyword bool
 }
 
-// Keeps returns the flags of f that can be stored here.
+// Keeps returns the flags of f to be stored here: the five system flags, which a
+// server that does not keep them passes over, and the keywords that it permits,
+// which it may refuse otherwise.
 func (s Selected) Keeps(f Flags) Flags {
 	var out Flags
 	for _, name := range f {
-		if s.Permanent.Has(name) || s.AnyKeyword && !strings.HasPrefix(name, `\`) {
+		system := strings.HasPrefix(name, `\`)
+		if system && slices.Contains(systemFlags, name) || !system && (s.AnyKeyword || s.Permanent.Has(name)) {
 			out = append(out, name)
 		}
 	}
