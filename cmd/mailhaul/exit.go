@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/mailhaul/mailhaul/pkg/client"
@@ -59,13 +60,28 @@ func exitCode(err error) int {
 	case errors.Is(err, client.ErrUnreachable):
 		return exitUnreachable
 	case errors.As(err, &p):
-		return codeOf(migration.Code(p.Code))
+		return codeOfProblem(p)
 	case errors.As(err, &f):
 		return codeOf(f.Code)
 	}
 	return exitFailed
 }
 
+// codeOfProblem goes by the status: the code may speak of a mail server, which is not
+// what 10 and 11 mean for a client of the API.
+func codeOfProblem(p *client.Problem) int {
+	switch {
+	case p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden:
+		return exitAuth
+	case p.Status == http.StatusConflict && p.Code != string(migration.NeedsDecision) && p.Code != string(migration.NotReadyToRemove):
+		return exitConflict
+	case p.Code == string(migration.InvalidArgument):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// codeOf is for commands that speak to mail servers themselves.
 func codeOf(c migration.Code) int {
 	switch c {
 	case migration.Unauthorized, migration.Forbidden, migration.AuthFailed, migration.AuthorizationMissing:

@@ -192,7 +192,7 @@ func (g *global) bars(ctx context.Context) display {
 		return b
 	}
 	label := func(f func(client.Batch) string) decor.Decorator {
-		return decor.Any(func(decor.Statistics) string { return f(now()) }, decor.WC{W: 1, C: decor.DextraSpace})
+		return decor.Any(func(decor.Statistics) string { return f(now()) }, decor.WC{W: 27, C: decor.DindentRight})
 	}
 	users := p.AddBar(1, mpb.PrependDecorators(label(func(b client.Batch) string { return fmt.Sprintf("%-20s users", b.Status) })),
 		mpb.AppendDecorators(label(func(b client.Batch) string {

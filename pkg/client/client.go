@@ -20,6 +20,9 @@ import (
 // ErrUnreachable is in the chain of errors where no answer came.
 var ErrUnreachable = errors.New("the API cannot be reached")
 
+// answerWithin is longer than the API takes for anything.
+const answerWithin = 6 * time.Minute
+
 // maxAnswer bounds what is read of an answer that is held in memory.
 const maxAnswer = 64 << 20
 
@@ -54,8 +57,10 @@ func New(c Config) (*Client, error) {
 		out.org = migration.DefaultOrg
 	}
 	if out.http == nil {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.ResponseHeaderTimeout = answerWithin
 		out.http = &http.Client{
-			Transport: http.DefaultTransport.(*http.Transport).Clone(),
+			Transport: transport,
 			// A redirect would carry the token to somebody else.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}

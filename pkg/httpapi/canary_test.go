@@ -92,7 +92,7 @@ func TestAfterARotationTheOldKeyIsNotNeeded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := control.New(control.Config{Store: records{e.store}, Vault: both})
+	c := control.New(control.Config{Store: e.store, Vault: both})
 	if n, err := c.RotateKeys(t.Context(), control.Actor{Role: migration.Owner}); err != nil || n == 0 {
 		t.Fatalf("rotated %d, %v", n, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"iter"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -53,7 +52,7 @@ func newEnv(t *testing.T) *env {
 		t.Fatal(err)
 	}
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(e.log), zap.DebugLevel))
-	c := control.New(control.Config{Store: records{e.store}, Vault: sealer, Tester: e.mail, Dispatcher: kicker(e.kicks), Log: log})
+	c := control.New(control.Config{Store: e.store, Vault: sealer, Tester: e.mail, Dispatcher: kicker(e.kicks), Log: log})
 	closing := make(chan struct{})
 	e.server = httptest.NewServer(httpapi.New(httpapi.Config{
 		Control: c, Store: e.store, Bootstrap: migration.NewSecret(bootstrap), Log: log,
@@ -115,41 +114,6 @@ func (s *servers) Test(_ context.Context, p control.Probe) []control.Stage {
 		return append(out, control.Stage{Name: "login", Fault: f})
 	}
 	return append(out, control.Stage{Name: "login", OK: true}, control.Stage{Name: "LIST", OK: true})
-}
-
-// records is the store under package control's names.
-type records struct{ *store.Store }
-
-func (r records) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error) {
-	res, err := r.Store.AddUsers(ctx, b, users)
-	return migration.AddResult(res), err
-}
-
-func (r records) Summary(ctx context.Context, batchID int64) (migration.Summary, error) {
-	s, err := r.Store.Summary(ctx, batchID)
-	return migration.Summary(s), err
-}
-
-func (r records) ListUsers(ctx context.Context, batchID int64, f migration.UserFilter, after string, limit int) ([]migration.User, error) {
-	return r.Store.ListUsers(ctx, batchID, store.UserFilter(f), after, limit)
-}
-
-func (r records) ListItems(ctx context.Context, batchID int64, code migration.Code, afterID int64, limit int) ([]migration.UserItem, error) {
-	list, err := r.Store.ListItems(ctx, batchID, code, afterID, limit)
-	out := make([]migration.UserItem, len(list))
-	for i, v := range list {
-		out[i] = migration.UserItem(v)
-	}
-	return out, err
-}
-
-func (r records) ListReceipts(ctx context.Context, batchID int64, after string, limit int) ([]migration.UserReceipt, error) {
-	list, err := r.Store.ListReceipts(ctx, batchID, after, limit)
-	out := make([]migration.UserReceipt, len(list))
-	for i, v := range list {
-		out[i] = migration.UserReceipt(v)
-	}
-	return out, err
 }
 
 // answer is what came back.
