@@ -161,7 +161,7 @@ func TestRefusedWindowsAndMessages(t *testing.T) {
 		whole   bool
 	}{
 		"a window is refused as a whole":    {dovecotAccount(server, "a"), mailbox.AppendMode{}, true},
-		"with care too":                     {dovecotAccount(server, "b"), mailbox.AppendMode{Synchronous: true}, true},
+		"with care each is alone":           {dovecotAccount(server, "b"), mailbox.AppendMode{Synchronous: true}, false},
 		"a message is refused alone":        {dovecotAccount(server, "c"), mailbox.AppendMode{Single: true}, false},
 		"a message is refused after asking": {dovecotAccount(plain, "d"), mailbox.AppendMode{}, false},
 	} {
@@ -203,6 +203,52 @@ func TestRefusedWindowsAndMessages(t *testing.T) {
 				t.Errorf("%d messages, %v, want %d", sel.Messages, err, want)
 			}
 		})
+	}
+}
+
+// Dovecot refuses a window while it is still being sent, and reads the rest of its
+// line all the same.
+func TestEarlyRefusalLeavesTheConnectionInStep(t *testing.T) {
+	server := servers.Dovecot(t, servers.DovecotConfig{})
+	s := opened(t, dovecotAccount(server, "early"))
+	ctx := t.Context()
+	ap, err := s.Append(ctx, "INBOX", mailbox.AppendMode{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := ap.(*appender)
+	large := "Subject: large\r\n\r\n" + strings.Repeat("a line of text\r\n", 2*appendBuffer/16)
+	for i, text := range []string{"", large, large, "Subject: last\r\n\r\n"} {
+		if err := a.Add(ctx, note(text)); err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 {
+			a.mu.Lock()
+			for a.open.answer == nil && a.err == nil {
+				a.changed.Wait()
+			}
+			a.mu.Unlock()
+		}
+	}
+	if err := a.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := errors.Join(a.Add(ctx, note("Subject: good\r\n\r\nx\r\n")), a.Flush(ctx)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, refused := range []bool{true, false, false} {
+		answer, err := a.Receive(ctx)
+		if err != nil || (answer.Refused != nil) != refused {
+			t.Errorf("window %d: %+v, %v", i, answer, err)
+		}
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if sel, err := s.Select(ctx, "INBOX", true); err != nil || sel.Messages != 2 {
+		t.Errorf("%+v, %v", sel, err)
 	}
 }
 
