@@ -55,7 +55,7 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.As(err, &exit):
 		return exit.code
-	case errors.As(err, new(*config.Error)), strings.HasPrefix(err.Error(), "unknown command"):
+	case errors.As(err, new(*config.Error)), ofCobra(err):
 		return exitUsage
 	case errors.Is(err, client.ErrUnreachable):
 		return exitUnreachable
@@ -65,6 +65,16 @@ func exitCode(err error) int {
 		return codeOf(f.Code)
 	}
 	return exitFailed
+}
+
+// ofCobra recognises the errors that cobra makes without a hook of ours.
+func ofCobra(err error) bool {
+	for _, begin := range []string{"unknown command", "required flag(s)", "if any flags in the group"} {
+		if strings.HasPrefix(err.Error(), begin) {
+			return true
+		}
+	}
+	return false
 }
 
 // codeOfProblem goes by the status: the code may speak of a mail server, which is not

@@ -34,11 +34,15 @@ const defaultAPI = "http://127.0.0.1:8080"
 // run is the whole program; it returns the exit code.
 func run(ctx context.Context, args []string, io stdio, env func(string) (string, bool)) int {
 	g := &global{stdio: io, every: time.Second}
+	return g.run(ctx, args, env)
+}
+
+func (g *global) run(ctx context.Context, args []string, env func(string) (string, bool)) int {
 	root := newRootCommand(g, env)
 	root.SetArgs(args)
-	root.SetIn(io.in)
-	root.SetOut(io.out)
-	root.SetErr(io.err)
+	root.SetIn(g.in)
+	root.SetOut(g.out)
+	root.SetErr(g.stdio.err)
 	err := root.ExecuteContext(ctx)
 	if err != nil && ctx.Err() != nil && !errors.As(err, new(*exitError)) {
 		return exitInterrupted
