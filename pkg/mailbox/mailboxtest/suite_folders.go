@@ -156,7 +156,10 @@ func missesFolder(t *testing.T, open mailbox.Opener) {
 	if len(answer.Each) > 0 {
 		refused = answer.Each[0]
 	}
-	isFault(t, refused, migration.SourceChanged, migration.ScopeFolder)
+	var f *migration.Fault
+	if !errors.As(refused, &f) || f.Scope != migration.ScopeFolder {
+		t.Errorf("append: got %v, want a fault of scope folder", refused)
+	}
 	selected(t, s, "INBOX", true)
 }
 
