@@ -71,7 +71,7 @@ exceptions (items skipped or failed); 10 unreachable; 11 authentication; 12 conf
 	f.BoolVar(&g.noColor, "no-color", false, "no colours")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	for _, make := range []func(*global) *cobra.Command{
-		newUpCommand,
+		newDemoCommand, newUpCommand, newSyncCommand, newVerifyCommand,
 		newEndpointCommand, newBatchCommand, newUserCommand, newReportCommand,
 		newTokenCommand, newOrgCommand, newVaultCommand, newProviderCommand,
 	} {

@@ -24,6 +24,7 @@ type Pair struct {
 	TLS *tls.Config
 
 	MaxMessageSize int64
+	NewestFirst    bool
 	DryRun         bool
 	Observe        func(migration.Tally)
 }
@@ -39,7 +40,7 @@ func (p Pair) Sync(ctx context.Context) (out mailsync.Outcome, err error) {
 	return mailsync.Run(ctx, mailsync.Job{
 		Source: source, Target: target, Records: records,
 		Include: p.Include, Exclude: p.Exclude,
-		MaxMessageSize: p.MaxMessageSize, DryRun: p.DryRun, Observe: p.Observe,
+		MaxMessageSize: p.MaxMessageSize, NewestFirst: p.NewestFirst, DryRun: p.DryRun, Observe: p.Observe,
 	})
 }
 

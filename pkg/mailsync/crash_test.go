@@ -71,13 +71,14 @@ type scenario struct {
 	setup func(p *pairOf)
 	// later is what happens between a first, undisturbed pass and the one that is
 	// disturbed; nil: the first pass is disturbed.
-	later func(p *pairOf)
+	later       func(p *pairOf)
+	newestFirst bool
 }
 
 var scenarios = []scenario{
-	{"initial", func(p *pairOf) { fill(p.source, 24) }, nil},
-	{"initial without uidplus", func(p *pairOf) { fill(p.source, 24); p.target.Caps.UIDPlus = false }, nil},
-	{"initial without multiappend", func(p *pairOf) { fill(p.source, 24); p.target.Caps.MultiAppend = false }, nil},
+	{"initial", func(p *pairOf) { fill(p.source, 24) }, nil, false},
+	{"initial without uidplus", func(p *pairOf) { fill(p.source, 24); p.target.Caps.UIDPlus = false }, nil, false},
+	{"initial without multiappend", func(p *pairOf) { fill(p.source, 24); p.target.Caps.MultiAppend = false }, nil, false},
 	{"initial with refusals", func(p *pairOf) {
 		fill(p.source, 24)
 		p.target.Refuse = func(m mailbox.Message, _ []byte) error {
@@ -92,18 +93,19 @@ var scenarios = []scenario{
 			}
 		}
 		p.source.Deliver("INBOX", letter("refused for good"), day, mailbox.Seen)
-	}, nil},
+	}, nil, false},
 	{"incremental", func(p *pairOf) { fill(p.source, 24) }, func(p *pairOf) {
 		for i := range 7 {
 			p.source.Deliver("INBOX", letter(fmt.Sprint("new", i%5)), day)
 		}
 		p.source.SetFlags("INBOX", 1, mailbox.Answered)
 		p.source.SetFlags("Sent", 1, "Later", mailbox.Seen)
-	}},
+	}, false},
 	{"adoption", func(p *pairOf) { fill(p.source, 24) }, func(p *pairOf) {
 		p.records = mailsync.NewMemoryRecords()
 		p.target.Expunge("INBOX", 1, 3)
-	}},
+	}, false},
+	{"initial, newest first", func(p *pairOf) { fill(p.source, 24) }, nil, true},
 }
 
 // TestAccidentAtEveryStep disturbs a pass at every one of its steps in every way,
@@ -148,7 +150,7 @@ func disturb(t *testing.T, sc scenario, name string, at int, crash bool, fate ma
 	defer cancel(nil)
 	a := &accident{at: at, fate: fate, crash: crash, kill: cancel, records: p.records}
 	p.source.Step, p.target.Step = a.step, a.step
-	_, err := mailsync.Run(ctx, mailsync.Job{Source: p.source.Open, Target: p.target.Open, Records: a, Window: 3})
+	_, err := mailsync.Run(ctx, mailsync.Job{Source: p.source.Open, Target: p.target.Open, Records: a, Window: 3, NewestFirst: sc.newestFirst})
 	p.source.Step, p.target.Step = nil, nil
 	if crash && a.dead && !errors.Is(err, errCrash) {
 		t.Fatalf("%s: the pass ended with %v", name, err)

@@ -27,6 +27,9 @@ type Job struct {
 	Include, Exclude []string
 	// MaxMessageSize in bytes; larger ones are skipped. 0: the target's own limit.
 	MaxMessageSize int64
+	// NewestFirst copies the later messages of a folder before the earlier ones, in
+	// pieces.
+	NewestFirst bool
 	// Window is how many messages a window has at most; 0: 200.
 	Window int
 	// Yield is asked after each window whether to stop there; nil: never.
@@ -66,6 +69,9 @@ const (
 	readAhead   = 8 << 20
 	streamAbove = 512 << 10
 )
+
+// newestPiece is how many UIDs are asked for at once where the newest go first.
+const newestPiece = 500
 
 // settleTime is how long a folder rests after an APPEND whose fate is not known; or
 // twice the slowest answer seen there, if that is longer.

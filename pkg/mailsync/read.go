@@ -100,17 +100,22 @@ func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *wri
 	}
 	var received mailbox.UIDSet
 	reading := mailbox.UID(0)
-	err = source.Messages(fctx, prep.copy, func(m mailbox.Message) error {
-		if cause := context.Cause(fctx); cause != nil {
-			return cause
+	for _, piece := range p.pieces(prep.copy) {
+		err = source.Messages(fctx, piece, func(m mailbox.Message) error {
+			if cause := context.Cause(fctx); cause != nil {
+				return cause
+			}
+			reading = m.UID
+			received.Append(m.UID)
+			if m.Size > streamAbove {
+				return p.passThrough(fctx, f, m, w)
+			}
+			return p.readWhole(fctx, f, m, w)
+		})
+		if err != nil {
+			break
 		}
-		reading = m.UID
-		received.Append(m.UID)
-		if m.Size > streamAbove {
-			return p.passThrough(fctx, f, m, w)
-		}
-		return p.readWhole(fctx, f, m, w)
-	})
+	}
 	if err != nil {
 		p.source.drop(err)
 		if cause := context.Cause(fctx); cause != nil {
@@ -120,6 +125,27 @@ func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *wri
 		return received, err
 	}
 	return received, nil
+}
+
+// pieces cuts what is to be copied into the sets that are asked for one after
+// another: all at once, or the newest first.
+func (p *pass) pieces(set mailbox.UIDSet) []mailbox.UIDSet {
+	if !p.job.NewestFirst || len(set) == 0 || set[len(set)-1].Last == mailbox.MaxUID {
+		return []mailbox.UIDSet{set}
+	}
+	var out []mailbox.UIDSet
+	for last := set[len(set)-1].Last; len(set) > 0; {
+		first := mailbox.UID(1)
+		if last > newestPiece {
+			first = last - newestPiece + 1
+		}
+		out = append(out, set.Intersect(mailbox.Span(first, last)))
+		set = set.Minus(mailbox.Span(first, last))
+		if len(set) > 0 {
+			last = set[len(set)-1].Last
+		}
+	}
+	return out
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

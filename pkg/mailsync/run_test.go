@@ -345,6 +345,22 @@ func TestYield(t *testing.T) {
 	})
 }
 
+func TestNewestFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		for i := range 1200 {
+			p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
+		}
+		p.source.Expunge("INBOX", 700, 701, 1)
+		p.job.NewestFirst = true
+		tallyIs(t, p.mustRun(), migration.Tally{Seen: 1197, Copied: 1197})
+		p.same()
+		if got := p.target.Folder("INBOX").Messages[0].Body; !bytes.Equal(got, letter("701")) {
+			t.Errorf("the first message to arrive is\n%s", got)
+		}
+	})
+}
+
 func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t)

@@ -459,8 +459,17 @@ func (a *memoryAppender) Add(ctx context.Context, m mailbox.NewMessage) error {
 		return a.fail(a.s.m.cut("add")) // half a command: nothing is applied
 	}
 	m.Body = nil
+	m.Flags = atoms(m.Flags)
 	a.window = append(a.window, memoryAppend{m.Message, body})
 	return nil
+}
+
+// atoms returns the system flags and the keywords that can stand in a command.
+func atoms(flags mailbox.Flags) mailbox.Flags {
+	system := mailbox.NewFlags(mailbox.Answered, mailbox.Deleted, mailbox.Draft, mailbox.Flagged, mailbox.Seen)
+	return slices.DeleteFunc(slices.Clone(flags), func(f string) bool {
+		return !system.Has(f) && strings.ContainsFunc(f, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("(){}%*\"\\[]", r) })
+	})
 }
 
 func (a *memoryAppender) Flush(ctx context.Context) error {

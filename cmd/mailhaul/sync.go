@@ -1,0 +1,190 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/mailhaul/mailhaul/pkg/mailsync"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+func newSyncCommand(g *global) *cobra.Command {
+	var p pairFlags
+	var dryRun, verify, newestFirst bool
+	var maxSize int64
+	cmd := &cobra.Command{
+		Use:   "sync --source URL --target URL",
+		Short: "Bring one target mailbox in step with one source mailbox, without a server",
+		Long: `Bring one target mailbox in step with one source mailbox, without a server.
+
+Nothing at the source is changed, and nothing at the target deleted. Repeat the command
+to carry over what is new: with --state a pass with nothing new takes a handful of round
+trips, and what you delete or re-flag at the target stays so; without it, what is at the
+target already is recognised and not copied again. It may be killed at any moment.
+` + pairHelp,
+		Example: `  MAILHAUL_SOURCE_PASSWORD=… MAILHAUL_TARGET_PASSWORD=… \
+  mailhaul sync --source imaps://anna%40example.org@old.example.org --target imaps://anna%40example.com@new.example.com --state anna.state`,
+		Args: cobra.NoArgs,
+	}
+	p.add(cmd)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only look and count; change nothing")
+	cmd.Flags().BoolVar(&verify, "verify", false, "compare the mailboxes message by message afterwards")
+	cmd.Flags().Int64Var(&maxSize, "max-message-size", 0, "leave out messages larger than this, in bytes; 0: the target's own limit")
+	cmd.Flags().BoolVar(&newestFirst, "newest-first", false, "copy a folder's newest messages first")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		pair, err := p.pair(g)
+		if err != nil {
+			return err
+		}
+		pair.MaxMessageSize, pair.DryRun, pair.NewestFirst = maxSize, dryRun, newestFirst
+		watch, done := g.watchTally()
+		pair.Observe = watch
+		begun := time.Now()
+		out, err := pair.Sync(cmd.Context())
+		done()
+		if emitErr := g.emitSync(out, err, time.Since(begun), dryRun); emitErr != nil {
+			return errors.Join(err, emitErr)
+		}
+		if err != nil {
+			return failure(err)
+		}
+		if verify && !dryRun {
+			receipt, err := pair.Verify(cmd.Context())
+			if err != nil {
+				return failure(err)
+			}
+			if err := g.emitReceipt(receipt); err != nil {
+				return err
+			}
+			if !receipt.Same() {
+				return &exitError{code: exitExceptions}
+			}
+		}
+		if out.Tally.Skipped+out.Tally.Failed > 0 || len(out.Items) > 0 {
+			return &exitError{code: exitExceptions}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// syncResult is what --output json ends with.
+type syncResult struct {
+	Status          string       `json:"status"`
+	Code            string       `json:"code,omitempty"`
+	Reason          string       `json:"reason,omitempty"`
+	Remedy          string       `json:"remedy,omitempty"`
+	Folders         int64        `json:"folders"`
+	Seen            int64        `json:"seen"`
+	Unchanged       int64        `json:"unchanged"`
+	Copied          int64        `json:"copied"`
+	Adopted         int64        `json:"adopted"`
+	Skipped         int64        `json:"skipped"`
+	Failed          int64        `json:"failed"`
+	Redelivered     int64        `json:"redelivered"`
+	Surplus         int64        `json:"surplus"`
+	MovedAtSource   int64        `json:"movedAtSource"`
+	FlagsUpdated    int64        `json:"flagsUpdated"`
+	Bytes           int64        `json:"bytes"`
+	DurationSeconds float64      `json:"durationSeconds"`
+	Items           []itemResult `json:"items"`
+	Renamed         []renamed    `json:"renamed,omitempty"`
+	DryRun          bool         `json:"dryRun,omitempty"`
+}
+
+type itemResult struct {
+	Folder    string     `json:"folder"`
+	UID       uint32     `json:"uid"`
+	MessageID string     `json:"messageId"`
+	Date      *time.Time `json:"date,omitempty"`
+	Size      int64      `json:"size,omitempty"`
+	Code      string     `json:"code"`
+	Reason    string     `json:"reason"`
+}
+
+type renamed struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+func resultOf(out mailsync.Outcome, err error, took time.Duration, dryRun bool) syncResult {
+	t := out.Tally
+	r := syncResult{
+		Status: string(migration.UserSynced), Folders: t.Folders, Seen: t.Seen, Unchanged: t.Unchanged, Copied: t.Copied, Adopted: t.Adopted,
+		Skipped: t.Skipped, Failed: t.Failed, Redelivered: t.Redelivered, Surplus: t.Surplus, MovedAtSource: t.MovedAtSource,
+		FlagsUpdated: t.FlagsUpdated, Bytes: t.Bytes, DurationSeconds: took.Seconds(), Items: []itemResult{}, DryRun: dryRun,
+	}
+	if err != nil {
+		f := migration.AsFault(err)
+		r.Status, r.Code, r.Reason, r.Remedy = string(migration.UserFailed), string(f.Code), f.Reason, f.Code.Remedy()
+		if f.Code == migration.AuthFailed {
+			r.Status = string(migration.UserNeedsCredentials)
+		}
+	}
+	for _, it := range out.Items {
+		x := itemResult{Folder: it.Folder, UID: it.UID, MessageID: migration.Clean(it.MessageID), Size: it.Size, Code: string(it.Code), Reason: it.Reason}
+		if !it.Date.IsZero() {
+			x.Date = &it.Date
+		}
+		r.Items = append(r.Items, x)
+	}
+	for _, x := range out.Renamed {
+		r.Renamed = append(r.Renamed, renamed(x))
+	}
+	return r
+}
+
+func (g *global) emitSync(out mailsync.Outcome, err error, took time.Duration, dryRun bool) error {
+	r := resultOf(out, err, took, dryRun)
+	if g.output == "json" || g.output == "ndjson" {
+		return g.jsonLine(r)
+	}
+	for _, x := range r.Renamed {
+		g.say("%s is %s at the target", x.From, x.To)
+	}
+	for _, it := range r.Items {
+		g.say("%s in %s uid %d %s: %s", it.Code, it.Folder, it.UID, it.MessageID, it.Reason)
+	}
+	did := "copied"
+	if dryRun {
+		did = "to be copied"
+	}
+	_, printErr := fmt.Fprintf(g.out, "%s: %d folders, %d messages seen: %d unchanged, %d %s, %d adopted, %d skipped, %d failed; %d flags updated; %s in %.1f s\n",
+		r.Status, r.Folders, r.Seen, r.Unchanged, r.Copied, did, r.Adopted, r.Skipped, r.Failed, r.FlagsUpdated, size(r.Bytes), r.DurationSeconds)
+	return printErr
+}
+
+// watchTally shows a pass as it goes on stderr: a bar on a terminal, else a line every
+// ten seconds.
+func (g *global) watchTally() (observe func(migration.Tally), done func()) {
+	if terminal(g.err) && !g.quietBars() {
+		bars := mpb.New(mpb.WithOutput(g.err), mpb.WithWidth(48))
+		bar := bars.AddBar(0, mpb.PrependDecorators(decor.Name("messages ")),
+			mpb.AppendDecorators(decor.CountersNoUnit("%d/%d "), decor.AverageSpeed(0, "%.0f/s "), decor.AverageETA(decor.ET_STYLE_GO)))
+		return func(t migration.Tally) {
+				bar.SetTotal(t.Seen, false)
+				bar.SetCurrent(handled(t))
+			}, func() {
+				bar.SetTotal(-1, true)
+				bars.Wait()
+			}
+	}
+	last := time.Now()
+	return func(t migration.Tally) {
+		if time.Since(last) >= 10*time.Second {
+			last = time.Now()
+			g.say("%d of %d messages, %s copied", handled(t), t.Seen, size(t.Bytes))
+		}
+	}, func() {}
+}
+
+func (g *global) quietBars() bool { return g.output != "table" }
+
+func handled(t migration.Tally) int64 {
+	return t.Unchanged + t.Copied + t.Adopted + t.Skipped + t.Failed
+}
