@@ -1,6 +1,7 @@
 package netguard_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -189,10 +190,10 @@ func listen(t *testing.T) string {
 	return port
 }
 
-// Names and spellings are judged by where they lead.
+// Spellings are judged by where they lead.
 func TestDialIsGuardedWhereItConnects(t *testing.T) {
 	port := listen(t)
-	for _, host := range []string{"127.0.0.1", "localhost", "::ffff:127.0.0.1", "::ffff:7f00:1", "0:0:0:0:0:ffff:127.0.0.1", "0.0.0.0", "::", ""} {
+	for _, host := range []string{"127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1", "0:0:0:0:0:ffff:127.0.0.1", "0.0.0.0", "::", ""} {
 		address := net.JoinHostPort(host, port)
 		conn, err := netguard.Policy{}.DialContext(context.Background(), "tcp", address)
 		var fault *migration.Fault
@@ -204,7 +205,7 @@ func TestDialIsGuardedWhereItConnects(t *testing.T) {
 			t.Errorf("%q: got %v, want Fault{ConnectionFailed, endpoint}", address, err)
 		}
 	}
-	for _, host := range []string{"127.0.0.1", "localhost", "::ffff:127.0.0.1"} {
+	for _, host := range []string{"127.0.0.1", "::ffff:127.0.0.1"} {
 		conn, err := parse(t, "127.0.0.0/8,::1").DialContext(context.Background(), "tcp", net.JoinHostPort(host, port))
 		if err != nil {
 			t.Errorf("allowed, yet: %v", err)
@@ -212,6 +213,56 @@ func TestDialIsGuardedWhereItConnects(t *testing.T) {
 		}
 		_ = conn.Close()
 	}
+}
+
+// resolver answers every question for an IPv4 address with 127.0.0.1.
+func resolver(t *testing.T) *net.Resolver {
+	t.Helper()
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	go func() {
+		buf := make([]byte, 512)
+		for {
+			n, from, err := server.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			// RFC 1035 section 4.1: header and question come back, without what EDNS
+			// added; the name ends with a zero byte before type and class.
+			end := 12 + bytes.IndexByte(buf[12:n], 0) + 5
+			reply := append([]byte{buf[0], buf[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, buf[12:end]...)
+			if buf[end-3] == 1 { // type A
+				reply[7] = 1
+				reply = append(reply, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1)
+			}
+			_, _ = server.WriteTo(reply, from)
+		}
+	}()
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", server.LocalAddr().String())
+	}}
+}
+
+// A name is judged by what it resolves to at the moment of connecting.
+func TestNamesAreJudgedByTheirAddress(t *testing.T) {
+	address := net.JoinHostPort("mail.example.com", listen(t))
+	dialer := netguard.Policy{}.Dialer()
+	dialer.Resolver = resolver(t)
+	_, err := dialer.DialContext(context.Background(), "tcp", address)
+	var refused *netguard.Refusal
+	if !errors.As(err, &refused) || refused.Addr != netip.MustParseAddr("127.0.0.1") {
+		t.Errorf("got %v, want a refusal of 127.0.0.1", err)
+	}
+	dialer = parse(t, "127.0.0.0/8").Dialer()
+	dialer.Resolver = resolver(t)
+	conn, err := dialer.DialContext(context.Background(), "tcp", address)
+	if err != nil {
+		t.Fatalf("allowed, yet: %v", err)
+	}
+	_ = conn.Close()
 }
 
 func TestRefusalNamesTheSetting(t *testing.T) {
