@@ -159,10 +159,15 @@ func (ch *checker) verdict(err error) error {
 }
 
 // users reads the file as users of b, secrets sealed the moment their row is read.
-func (c *Control) users(b *migration.Batch, f File) iter.Seq2[migration.User, error] {
+// known finds a row's user in the batch; nil for a new batch. A password that the user
+// has already is left out: sealed again it would look like a new one.
+func (c *Control) users(b *migration.Batch, f File, known func(csvimport.Row) (migration.User, error)) iter.Seq2[migration.User, error] {
 	state := newcomer(b, c.now())
 	return func(yield func(migration.User, error) bool) {
 		for r, err := range csvimport.Read(bytes.NewReader(f.CSV), c.options(f)) {
+			if err == nil && known != nil {
+				err = c.withoutKnown(&r, known)
+			}
 			if err != nil {
 				yield(migration.User{}, err)
 				return
@@ -172,14 +177,35 @@ func (c *Control) users(b *migration.Batch, f File) iter.Seq2[migration.User, er
 				EmailAddress: r.EmailAddress, UserName: r.UserName, TargetUserName: r.TargetUserName,
 				UserRoot: r.UserRoot, TargetRoot: r.TargetRoot,
 			}
-			if u.UserName == "" {
-				u.UserName = r.EmailAddress
-			}
 			if err = c.sealUser(&u, r.Password, r.TargetPassword); !yield(u, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// withoutKnown blanks the passwords of r that its user has already.
+func (c *Control) withoutKnown(r *csvimport.Row, known func(csvimport.Row) (migration.User, error)) error {
+	u, err := known(*r)
+	if code(err) == migration.NotFound {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("find user %s: %w", r.EmailAddress, err)
+	}
+	for _, s := range []struct {
+		given  *migration.Secret
+		sealed []byte
+	}{{&r.Password, u.SourceSecret}, {&r.TargetPassword, u.TargetSecret}} {
+		if s.given.Empty() || len(s.sealed) == 0 {
+			continue
+		}
+		// One that cannot be opened any more is replaced.
+		if old, err := c.vault.Open(s.sealed, SecretOfOrg(u.OrgID)); err == nil && old == *s.given {
+			*s.given = migration.Secret{}
+		}
+	}
+	return nil
 }
 
 // sealUser puts the passwords that are not empty into u.

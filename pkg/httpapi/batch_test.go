@@ -230,6 +230,9 @@ func TestUsersAreAddedAndMended(t *testing.T) {
 	op := e.token("default", migration.Operator)
 	e.endpoints(e.owner, "default")
 	e.batch(op, "default")
+	if a := e.upload(op, inDefault+"/batches/pilot/users", "", "pilot.csv", users); a.json(t)["unchanged"] != 3.0 {
+		t.Errorf("the same file again: %d %s", a.status, a.body)
+	}
 	e.as(op, "POST", inDefault+"/batches/pilot/start", nil, 200)
 	e.pass(migration.NewFault(migration.AuthFailed, migration.ScopeUser, migration.Source, "NO wrong password", nil))
 
