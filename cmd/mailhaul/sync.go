@@ -47,23 +47,18 @@ target already is recognised and not copied again. It may be killed at any momen
 		begun := time.Now()
 		out, err := pair.Sync(cmd.Context())
 		done()
-		if emitErr := g.emitSync(out, err, time.Since(begun), dryRun); emitErr != nil {
-			return errors.Join(err, emitErr)
+		result := resultOf(out, err, time.Since(begun), dryRun)
+		if err == nil && verify && !dryRun {
+			var receipt migration.Receipt
+			if receipt, err = pair.Verify(cmd.Context()); err == nil {
+				result.Verify = &receipt
+			}
 		}
-		if err != nil {
-			return failure(err)
+		if emitErr := g.emitSync(result); err != nil || emitErr != nil {
+			return errors.Join(failure(err), emitErr)
 		}
-		if verify && !dryRun {
-			receipt, err := pair.Verify(cmd.Context())
-			if err != nil {
-				return failure(err)
-			}
-			if err := g.emitReceipt(receipt); err != nil {
-				return err
-			}
-			if !receipt.Same() {
-				return &exitError{code: exitExceptions}
-			}
+		if result.Verify != nil && !result.Verify.Same() {
+			return &exitError{code: exitExceptions}
 		}
 		if out.Tally.Skipped+out.Tally.Failed > 0 || len(out.Items) > 0 {
 			return &exitError{code: exitExceptions}
@@ -95,6 +90,8 @@ type syncResult struct {
 	Items           []itemResult `json:"items"`
 	Renamed         []renamed    `json:"renamed,omitempty"`
 	DryRun          bool         `json:"dryRun,omitempty"`
+	// Verify is what --verify found.
+	Verify *migration.Receipt `json:"verify,omitempty"`
 }
 
 type itemResult struct {
@@ -139,8 +136,7 @@ func resultOf(out mailsync.Outcome, err error, took time.Duration, dryRun bool) 
 	return r
 }
 
-func (g *global) emitSync(out mailsync.Outcome, err error, took time.Duration, dryRun bool) error {
-	r := resultOf(out, err, took, dryRun)
+func (g *global) emitSync(r syncResult) error {
 	if g.output == "json" || g.output == "ndjson" {
 		return g.jsonLine(r)
 	}
@@ -151,11 +147,14 @@ func (g *global) emitSync(out mailsync.Outcome, err error, took time.Duration, d
 		g.say("%s in %s uid %d %s: %s", it.Code, it.Folder, it.UID, it.MessageID, it.Reason)
 	}
 	did := "copied"
-	if dryRun {
+	if r.DryRun {
 		did = "to be copied"
 	}
 	_, printErr := fmt.Fprintf(g.out, "%s: %d folders, %d messages seen: %d unchanged, %d %s, %d adopted, %d skipped, %d failed; %d flags updated; %s in %.1f s\n",
 		r.Status, r.Folders, r.Seen, r.Unchanged, r.Copied, did, r.Adopted, r.Skipped, r.Failed, r.FlagsUpdated, size(r.Bytes), r.DurationSeconds)
+	if printErr == nil && r.Verify != nil {
+		printErr = g.emitReceipt(*r.Verify)
+	}
 	return printErr
 }
 
