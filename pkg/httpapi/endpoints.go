@@ -66,7 +66,12 @@ func (a *api) endpointRoutes() {
 		func(ctx context.Context, who control.Actor, in *EndpointPath) (*none, error) {
 			return nil, c.DeleteEndpoint(ctx, who, in.Org, in.Name)
 		}, status(http.StatusNoContent))
-	route(a, http.MethodPost, one+"/test", "testEndpoint", "Test an endpoint stage by stage",
+	a.endpointTestRoute(one + "/test")
+}
+
+func (a *api) endpointTestRoute(path string) {
+	c := a.Control
+	route(a, http.MethodPost, path, "testEndpoint", "Test an endpoint stage by stage",
 		func(ctx context.Context, who control.Actor, in *struct {
 			EndpointPath
 			Body *client.EndpointTest

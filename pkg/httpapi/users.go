@@ -71,6 +71,11 @@ func (a *api) userRoutes() {
 				Password: migration.NewSecret(in.Body.Password), TargetPassword: migration.NewSecret(in.Body.TargetPassword),
 			}))
 		})
+	a.itemRoute()
+}
+
+func (a *api) itemRoute() {
+	c := a.Control
 	route(a, http.MethodGet, batchPath+"/items", "listItems", "List the messages that were skipped or failed",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath
