@@ -42,6 +42,7 @@ func NewStandalone(ctx context.Context, c config.Standalone, log *zap.Logger) (s
 	if s.dir, err = openDataDir(c.DataDir); err != nil {
 		return s, err
 	}
+	alone := c.DatabaseURL.Empty()
 	if err = s.complete(&c); err != nil {
 		return s, err
 	}
@@ -53,6 +54,12 @@ func NewStandalone(ctx context.Context, c config.Standalone, log *zap.Logger) (s
 	})
 	if err != nil {
 		return s, err
+	}
+	if alone {
+		// The directory's lock says that whoever held a lease here is gone.
+		if err = s.api.dispatcher.TakeOverAll(ctx); err != nil {
+			return s, err
+		}
 	}
 	s.worker, err = newWorker(s.base, config.Worker{Common: c.Common, Concurrency: c.Concurrency, Slice: c.Slice})
 	return s, err

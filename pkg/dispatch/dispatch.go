@@ -38,6 +38,11 @@ func New(c Config) *Dispatcher {
 // Kick asks for an admission now. It never blocks.
 func (d *Dispatcher) Kick() { d.admitter.Kick() }
 
+// TakeOverAll frees every lease at once, without watching its holder. It is for a
+// store that belongs to this process alone, before Run and before any worker: whoever
+// held the leases has died with the process before.
+func (d *Dispatcher) TakeOverAll(ctx context.Context) error { return d.reconciler.takeOverAll(ctx) }
+
 // Run dispatches until ctx ends.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)

@@ -178,6 +178,25 @@ func TestADeadWorkersMailboxIsTakenOverUnsettled(t *testing.T) {
 	}
 }
 
+func TestAStoreOfOnesOwnIsTakenOverAtOnce(t *testing.T) {
+	db, q := newStore(t, 3), &fakeQueue{capacity: 2}
+	d := New(Config{Store: db, Queue: q, Log: zaptest.NewLogger(t)})
+	must(t, d.admitter.admit(t.Context()))
+	claimed := leases(t, db)[0]
+	_, err := db.Claim(t.Context(), claimed.Token, "the process before")
+	must(t, err)
+	must(t, d.TakeOverAll(t.Context()))
+	if left := leases(t, db); len(left) != 0 {
+		t.Errorf("leases left: %v", left)
+	}
+	must(t, d.admitter.admit(t.Context()))
+	for _, l := range leases(t, db) {
+		if l.Unsettled != (l.UserID == claimed.UserID) {
+			t.Errorf("user %d, of whom %d ran: unsettled is %v", l.UserID, claimed.UserID, l.Unsettled)
+		}
+	}
+}
+
 func TestADispatcherRunsUntilItIsEnded(t *testing.T) {
 	db, q := newStore(t, 1), &fakeQueue{capacity: 1}
 	d := New(Config{Store: db, Queue: q, Log: zaptest.NewLogger(t)})

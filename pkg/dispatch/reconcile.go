@@ -55,6 +55,24 @@ func (r *reconciler) reconcile(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
+// takeOverAll frees every lease there is: of a store that no other process uses, when
+// nothing of this one runs yet.
+func (r *reconciler) takeOverAll(ctx context.Context) error {
+	leases, err := r.store.LiveLeases(ctx)
+	if err != nil {
+		return fmt.Errorf("list leases: %w", err)
+	}
+	var problems []error
+	for _, l := range leases {
+		if l.State == migration.LeaseRunning {
+			problems = append(problems, r.takeOver(ctx, l))
+		} else {
+			problems = append(problems, r.giveBack(ctx, l))
+		}
+	}
+	return errors.Join(problems...)
+}
+
 // takeOver frees the lease of a worker that is gone.
 func (r *reconciler) takeOver(ctx context.Context, l migration.Lease) error {
 	user, batch, err := r.read(ctx, l)
@@ -91,21 +109,27 @@ func (r *reconciler) findLost(ctx context.Context, waiting []migration.Lease) er
 	}
 	var problems []error
 	for _, l := range lost {
-		user, _, err := r.read(ctx, l)
-		if err == nil {
-			err = r.store.Release(ctx, l.Token, false, dueAgain(user.UserState, time.Now().UTC()))
-		}
-		if errors.Is(err, migration.ErrLeaseLost) {
-			continue
-		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("release lease %d without a task: %w", l.Token, err))
-			continue
-		}
-		r.log.Info("task lost, user due again", zap.Int64("user", l.UserID), zap.Int64("token", l.Token))
-		r.kick()
+		problems = append(problems, r.giveBack(ctx, l))
 	}
 	return errors.Join(problems...)
+}
+
+// giveBack frees a queued lease that has no task.
+func (r *reconciler) giveBack(ctx context.Context, l migration.Lease) error {
+	user, _, err := r.read(ctx, l)
+	if err != nil {
+		return err
+	}
+	err = r.store.Release(ctx, l.Token, false, dueAgain(user.UserState, time.Now().UTC()))
+	if errors.Is(err, migration.ErrLeaseLost) {
+		return nil // claimed, or freed by another dispatcher
+	}
+	if err != nil {
+		return fmt.Errorf("release lease %d without a task: %w", l.Token, err)
+	}
+	r.log.Info("task lost, user due again", zap.Int64("user", l.UserID), zap.Int64("token", l.Token))
+	r.kick()
+	return nil
 }
 
 func (r *reconciler) read(ctx context.Context, l migration.Lease) (migration.User, migration.Batch, error) {

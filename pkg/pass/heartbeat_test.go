@@ -43,7 +43,7 @@ func TestAHolderThatCannotRenewStopsInTime(t *testing.T) {
 		}, 9*time.Second + 8*time.Second},
 		{"somebody else has it", func(time.Duration, []int64) ([]int64, error) { return nil, nil }, 3 * time.Second},
 		{"the database answers slowly", func(_ time.Duration, t []int64) ([]int64, error) {
-			time.Sleep(3 * time.Second)
+			<-time.After(3 * time.Second)
 			return t, nil
 		}, 0},
 	}
@@ -71,7 +71,9 @@ func TestAHolderThatCannotRenewStopsInTime(t *testing.T) {
 			}
 			r.heart.drop(d)
 			end()
-			<-done
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

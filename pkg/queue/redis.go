@@ -108,7 +108,11 @@ func (l redisLog) Printf(_ context.Context, format string, args ...any) {
 type asynqLog struct{ log *zap.Logger }
 
 func (l asynqLog) Debug(args ...any) { l.log.Debug("queue", zap.String("detail", fmt.Sprint(args...))) }
-func (l asynqLog) Info(args ...any)  { l.log.Debug("queue", zap.String("detail", fmt.Sprint(args...))) }
-func (l asynqLog) Warn(args ...any)  { l.log.Warn("queue", zap.String("detail", fmt.Sprint(args...))) }
+
+func (l asynqLog) Info(args ...any) { l.log.Debug("queue", zap.String("detail", fmt.Sprint(args...))) }
+
+func (l asynqLog) Warn(args ...any) { l.log.Warn("queue", zap.String("detail", fmt.Sprint(args...))) }
+
 func (l asynqLog) Error(args ...any) { l.log.Warn("queue", zap.String("detail", fmt.Sprint(args...))) }
+
 func (l asynqLog) Fatal(args ...any) { l.log.Error("queue", zap.String("detail", fmt.Sprint(args...))) }
