@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/mailhaul/mailhaul/pkg/csvimport"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
@@ -67,14 +66,14 @@ func (c *Control) CreateBatch(ctx context.Context, a Actor, org string, in NewBa
 	if err != nil {
 		return Batch{}, 0, err
 	}
-	n, err := c.checkFile(ctx, &b, ends, in.File, nil)
+	n, err := c.checkFile(ctx, &b, ends, in.File)
 	if err != nil {
 		return Batch{}, 0, err
 	}
 	if in.DryRun {
 		return Batch{Batch: b, Status: b.Status(migration.UserCounts{})}, n, nil
 	}
-	if n, err = c.store.CreateBatch(ctx, &b, c.users(&b, in.File, nil)); err != nil {
+	if n, err = c.store.CreateBatch(ctx, &b, c.users(ctx, b, in.File)); err != nil {
 		return Batch{}, 0, fmt.Errorf("create batch %q: %w", in.Name, err)
 	}
 	c.audit(ctx, a, migration.Event{OrgID: o.ID, BatchID: b.ID, Kind: "batch.created", Data: map[string]any{"batch": b.Name, "users": n}})
@@ -126,11 +125,10 @@ func (c *Control) AddUsers(ctx context.Context, a Actor, org, name string, f Fil
 	if err != nil {
 		return none, err
 	}
-	keeps := func(r csvimport.Row) (migration.User, error) { return c.store.UserByEmail(ctx, b.ID, r.EmailAddress) }
-	if _, err := c.checkFile(ctx, &b, ends, f, keeps); err != nil {
+	if _, err := c.checkFile(ctx, &b, ends, f); err != nil {
 		return none, err
 	}
-	res, err := c.store.AddUsers(ctx, &b, c.users(&b, f, keeps))
+	res, err := c.store.AddUsers(ctx, &b, c.users(ctx, b, f))
 	if err != nil {
 		return none, fmt.Errorf("add users to %q: %w", name, err)
 	}

@@ -23,67 +23,103 @@ func (e *ImportError) Error() string { return e.Fault.Error() }
 // Unwrap returns the fault.
 func (e *ImportError) Unwrap() error { return e.Fault }
 
-// asked is how many addresses are looked up at a time.
+// asked is how many rows the store is asked about at a time.
 const asked = 500
 
 // checker finds what is wrong with rows beyond their form.
 type checker struct {
 	ends
-	// known finds a row's user in the batch that is added to; nil for a new batch.
-	known func(csvimport.Row) (migration.User, error)
-	taken map[string]string // address -> other live batch, "" another organisation's
-	dup   int               // rows refused because of taken
-	alien int               // of those, another organisation's
-	err   error             // of known
+	refused map[int]string // line -> why
+	dup     int            // rows refused because they are in another live batch
+	alien   int            // of those, another organisation's
 }
 
 // checkFile validates a whole file against its batch and answers the number of rows.
 //
-//  1. Read it once: problems of form and of credentials; the addresses are collected.
-//  2. Ask the store, some hundreds at a time, which of them are in another live batch.
-//  3. Only where there are such, read it once more, so that all problems come in the
-//     order of the lines.
-func (c *Control) checkFile(ctx context.Context, b *migration.Batch, e ends, f File, known func(csvimport.Row) (migration.User, error)) (int, error) {
-	ch := &checker{ends: e, known: known, taken: map[string]string{}}
-	var chunk []string
+//  1. Read it once for problems of form. Ask the store, some hundreds of rows at a
+//     time, which are in another live batch, and which users have passwords already.
+//  2. Only where rows are refused for that, read it once more, so that all problems
+//     come in the order of the lines.
+func (c *Control) checkFile(ctx context.Context, b *migration.Batch, e ends, f File) (int, error) {
+	ch := &checker{ends: e, refused: map[int]string{}}
+	var chunk []csvimport.Row
+	var failed error
 	ask := func() {
-		if len(chunk) == 0 || ch.err != nil {
-			return
-		}
-		found, err := c.store.LiveMailboxes(ctx, b, chunk)
-		if err != nil {
-			ch.err = fmt.Errorf("look for the mailboxes in other batches: %w", err)
-			return
-		}
-		for email, batch := range found {
-			ch.taken[foldAddress(email)] = batch
+		if failed == nil {
+			failed = c.checkRows(ctx, b, ch, chunk)
 		}
 		chunk = chunk[:0]
 	}
 	n, err := c.readThrough(f, func(r csvimport.Row) string {
-		if r.EmailAddress != "" {
-			chunk = append(chunk, r.EmailAddress)
-		}
-		if len(chunk) == asked {
+		if chunk = append(chunk, r); len(chunk) == asked {
 			ask()
 		}
-		return ch.credentials(r)
+		return ""
 	})
-	if ask(); ch.err != nil {
-		return 0, ch.err
+	if ask(); failed != nil {
+		return 0, failed
 	}
-	if len(ch.taken) > 0 {
-		n, err = c.readThrough(f, func(r csvimport.Row) string {
-			if reason := ch.elsewhere(r); reason != "" {
-				return reason
-			}
-			return ch.credentials(r)
-		})
-	}
-	if ch.err != nil {
-		return 0, ch.err
+	if len(ch.refused) > 0 {
+		n, err = c.readThrough(f, func(r csvimport.Row) string { return ch.refused[r.Line] })
 	}
 	return n, ch.verdict(err)
+}
+
+// checkRows notes which of the rows are refused.
+func (c *Control) checkRows(ctx context.Context, b *migration.Batch, ch *checker, rows []csvimport.Row) error {
+	found, err := c.store.LiveMailboxes(ctx, b, addresses(rows))
+	if err != nil {
+		return fmt.Errorf("look for the mailboxes in other batches: %w", err)
+	}
+	taken := make(map[string]string, len(found))
+	for email, batch := range found {
+		taken[foldAddress(email)] = batch
+	}
+	var lacking []csvimport.Row
+	for _, r := range rows {
+		if batch, is := taken[foldAddress(r.EmailAddress)]; is {
+			ch.elsewhere(r, batch)
+		} else if ch.credentials(r, nil) != "" {
+			lacking = append(lacking, r)
+		}
+	}
+	known, err := c.known(ctx, b, lacking)
+	if err != nil {
+		return err
+	}
+	for _, r := range lacking {
+		if reason := ch.credentials(r, known[foldAddress(r.EmailAddress)]); reason != "" {
+			ch.refused[r.Line] = reason
+		}
+	}
+	return nil
+}
+
+func addresses(rows []csvimport.Row) []string {
+	var out []string
+	for _, r := range rows {
+		if r.EmailAddress != "" {
+			out = append(out, r.EmailAddress)
+		}
+	}
+	return out
+}
+
+// known finds the users of b that the rows speak of, by folded address; a batch that
+// is not stored yet has none.
+func (c *Control) known(ctx context.Context, b *migration.Batch, rows []csvimport.Row) (map[string]*migration.User, error) {
+	if b.ID == 0 || len(rows) == 0 {
+		return nil, nil
+	}
+	list, err := c.store.UsersByEmail(ctx, b.ID, addresses(rows))
+	if err != nil {
+		return nil, fmt.Errorf("find users of %q: %w", b.Name, err)
+	}
+	out := make(map[string]*migration.User, len(list))
+	for i := range list {
+		out[foldAddress(list[i].EmailAddress)] = &list[i]
+	}
+	return out, nil
 }
 
 func (c *Control) readThrough(f File, each func(csvimport.Row) string) (int, error) {
@@ -94,40 +130,25 @@ func (c *Control) options(f File) csvimport.Options {
 	return csvimport.Options{AllowUnknownColumns: f.AllowUnknownColumns, Encoding: f.Encoding, Limit: c.limits}
 }
 
-func (ch *checker) elsewhere(r csvimport.Row) string {
-	batch, taken := ch.taken[foldAddress(r.EmailAddress)]
-	switch {
-	case !taken:
-		return ""
-	case batch == "":
-		ch.dup++
+// elsewhere refuses a row whose mailbox is in another live batch, "" being another
+// organisation's.
+func (ch *checker) elsewhere(r csvimport.Row, batch string) {
+	ch.dup++
+	if batch == "" {
 		ch.alien++
-		return fmt.Sprintf("%s is being moved by somebody else (%s)", r.EmailAddress, migration.AlreadyBeingMoved)
-	default:
-		ch.dup++
-		return fmt.Sprintf("%s is in the live batch %q already (%s)", r.EmailAddress, batch, migration.DuplicateInOtherBatch)
+		ch.refused[r.Line] = fmt.Sprintf("%s is being moved by somebody else (%s)", r.EmailAddress, migration.AlreadyBeingMoved)
+		return
 	}
+	ch.refused[r.Line] = fmt.Sprintf("%s is in the live batch %q already (%s)", r.EmailAddress, batch, migration.DuplicateInOtherBatch)
 }
 
-// credentials says what is missing to log in on either side.
-func (ch *checker) credentials(r csvimport.Row) string {
-	source := r.HasPassword || ch.source.HasAdmin()
-	target := r.HasTargetPassword || ch.target.HasAdmin()
-	if source && target {
-		return ""
-	}
-	if ch.known != nil && ch.err == nil {
-		u, err := ch.known(r)
-		if err != nil && code(err) != migration.NotFound {
-			ch.err = fmt.Errorf("find user %s: %w", r.EmailAddress, err)
-		}
-		source = source || err == nil && len(u.SourceSecret) > 0
-		target = target || err == nil && len(u.TargetSecret) > 0
-	}
+// credentials says what is missing to log in on either side; of is the row's user in
+// the batch, or nil.
+func (ch *checker) credentials(r csvimport.Row, of *migration.User) string {
 	switch {
-	case !source:
+	case !r.HasPassword && !ch.source.HasAdmin() && (of == nil || len(of.SourceSecret) == 0):
 		return fmt.Sprintf("no Password, and the source endpoint %q has no administrator", ch.source.Name)
-	case !target:
+	case !r.HasTargetPassword && !ch.target.HasAdmin() && (of == nil || len(of.TargetSecret) == 0):
 		return fmt.Sprintf("no TargetPassword, and the target endpoint %q has no administrator", ch.target.Name)
 	}
 	return ""
@@ -158,40 +179,63 @@ func (ch *checker) verdict(err error) error {
 	return out
 }
 
-// users reads the file as users of b, secrets sealed the moment their row is read.
-// known finds a row's user in the batch; nil for a new batch. A password that the user
-// has already is left out: sealed again it would look like a new one.
-func (c *Control) users(b *migration.Batch, f File, known func(csvimport.Row) (migration.User, error)) iter.Seq2[migration.User, error] {
-	state := newcomer(b, c.now())
+// users reads the file as users of b, secrets sealed as soon as some hundreds of rows
+// are read. A password that its user has already is left out: sealed again it would
+// look like a new one.
+func (c *Control) users(ctx context.Context, b migration.Batch, f File) iter.Seq2[migration.User, error] {
+	state := newcomer(&b, c.now())
 	return func(yield func(migration.User, error) bool) {
-		for r, err := range csvimport.Read(bytes.NewReader(f.CSV), c.options(f)) {
-			if err == nil && known != nil {
-				err = c.withoutKnown(&r, known)
+		for rows, err := range inChunks(csvimport.Read(bytes.NewReader(f.CSV), c.options(f))) {
+			var known map[string]*migration.User
+			if err == nil {
+				known, err = c.known(ctx, &b, rows)
 			}
 			if err != nil {
 				yield(migration.User{}, err)
 				return
 			}
-			u := migration.User{
-				OrgID: b.OrgID, BatchID: b.ID, UserState: state,
-				EmailAddress: r.EmailAddress, UserName: r.UserName, TargetUserName: r.TargetUserName,
-				UserRoot: r.UserRoot, TargetRoot: r.TargetRoot,
-			}
-			if err = c.sealUser(&u, r.Password, r.TargetPassword); !yield(u, err) || err != nil {
-				return
+			for _, r := range rows {
+				c.withoutKnown(&r, known[foldAddress(r.EmailAddress)])
+				u := migration.User{
+					OrgID: b.OrgID, BatchID: b.ID, UserState: state,
+					EmailAddress: r.EmailAddress, UserName: r.UserName, TargetUserName: r.TargetUserName,
+					UserRoot: r.UserRoot, TargetRoot: r.TargetRoot,
+				}
+				if err := c.sealUser(&u, r.Password, r.TargetPassword); !yield(u, err) || err != nil {
+					return
+				}
 			}
 		}
 	}
 }
 
-// withoutKnown blanks the passwords of r that its user has already.
-func (c *Control) withoutKnown(r *csvimport.Row, known func(csvimport.Row) (migration.User, error)) error {
-	u, err := known(*r)
-	if code(err) == migration.NotFound {
-		return nil
+// inChunks gathers rows until the store can be asked about them together. A slice is
+// good until the next one.
+func inChunks(rows iter.Seq2[csvimport.Row, error]) iter.Seq2[[]csvimport.Row, error] {
+	return func(yield func([]csvimport.Row, error) bool) {
+		chunk := make([]csvimport.Row, 0, asked)
+		for r, err := range rows {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if chunk = append(chunk, r); len(chunk) == asked {
+				if !yield(chunk, nil) {
+					return
+				}
+				chunk = chunk[:0]
+			}
+		}
+		if len(chunk) > 0 {
+			yield(chunk, nil)
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("find user %s: %w", r.EmailAddress, err)
+}
+
+// withoutKnown blanks the passwords of r that its user, which may be nil, has already.
+func (c *Control) withoutKnown(r *csvimport.Row, u *migration.User) {
+	if u == nil {
+		return
 	}
 	for _, s := range []struct {
 		given  *migration.Secret
@@ -205,7 +249,6 @@ func (c *Control) withoutKnown(r *csvimport.Row, known func(csvimport.Row) (migr
 			*s.given = migration.Secret{}
 		}
 	}
-	return nil
 }
 
 // sealUser puts the passwords that are not empty into u.

@@ -79,6 +79,8 @@ type Batches interface {
 // Users keeps users. ChangeUser reads, changes and writes in one transaction.
 type Users interface {
 	UserByEmail(ctx context.Context, batchID int64, email string) (migration.User, error)
+	// UsersByEmail answers those of the addresses that are users of the batch.
+	UsersByEmail(ctx context.Context, batchID int64, emails []string) ([]migration.User, error)
 	UserByID(ctx context.Context, id int64) (migration.User, error)
 	ListUsers(ctx context.Context, batchID int64, f migration.UserFilter, after string, limit int) ([]migration.User, error)
 	ChangeUser(ctx context.Context, id int64, change func(*migration.User) error) (migration.User, error)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"strings"
@@ -202,6 +203,33 @@ func testAddUsers(t *testing.T, open opener) {
 	w.ok(err)
 	if u := w.user(b, "gil@example.org"); u.Status != migration.UserCreated || !u.NextRunAt.IsZero() {
 		t.Errorf("a new user of a batch not started: %+v", u.UserState)
+	}
+}
+
+// testAddManyUsers: more than are looked up in one statement.
+func testAddManyUsers(t *testing.T, open opener) {
+	s, ctx := open(t), t.Context()
+	w := newWorld(t, s, "acme")
+	const n = 2*askAtOnce + 1
+	var users []migration.User
+	var emails []string
+	for i := range n {
+		users = append(users, due(fmt.Sprintf("u%04d@example.org", i)))
+		emails = append(emails, fmt.Sprintf("U%04d@Example.org", i))
+	}
+	b := w.batch("pilot", users[1:]...)
+	users[n-1].UserName = "changed"
+	users = append(users, users[n-1], users[0])
+	res, err := s.AddUsers(ctx, b, seq(users...))
+	w.ok(err)
+	equal(t, "result", res, migration.AddResult{Created: 1, Unchanged: n - 2 + 2, Updated: 1})
+	list, err := s.UsersByEmail(ctx, b.ID, append(emails, "nobody@example.org"))
+	w.ok(err)
+	if len(list) != n {
+		t.Errorf("%d users found, want %d", len(list), n)
+	}
+	if u := w.user(b, emails[n-1]); u.UserName != "changed" {
+		t.Errorf("the changed user: %+v", u)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -66,10 +67,7 @@ func (s *Store) LiveMailboxes(ctx context.Context, b *migration.Batch, emails []
 		return nil, fmt.Errorf("look for live mailboxes: %w", err)
 	}
 	live := map[string]string{}
-	const chunk = 500 // well below any database's limit on arguments
-	for len(emails) > 0 {
-		part := emails[:min(chunk, len(emails))]
-		emails = emails[len(part):]
+	for part := range slices.Chunk(emails, askAtOnce) {
 		asked := map[string][]string{}
 		args := []any{b.ID, host}
 		for _, e := range part {

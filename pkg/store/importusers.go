@@ -19,16 +19,18 @@ type importer struct {
 	batch  *migration.Batch
 	now    time.Time
 	insert *sql.Stmt
-	due    time.Time // earliest of all users written; zero: none is due
+	// forUpdate ends the SELECT of a user that is about to be changed.
+	forUpdate string
+	due       time.Time // earliest of all users written; zero: none is due
 }
 
-func newImporter(ctx context.Context, tx *sql.Tx, b *migration.Batch, now time.Time) (*importer, error) {
+func (s *Store) newImporter(ctx context.Context, tx *sql.Tx, b *migration.Batch) (*importer, error) {
 	columns := `org_id, ` + nameColumns + `, ` + stateColumns + `, ` + totalColumns + `, running, ` + lastColumns
 	stmt, err := tx.PrepareContext(ctx, `INSERT INTO users (`+columns+`) VALUES (`+values(1, columnCount(columns))+`) ON CONFLICT DO NOTHING`)
 	if err != nil {
 		return nil, err
 	}
-	return &importer{tx: tx, batch: b, now: now, insert: stmt}, nil
+	return &importer{tx: tx, batch: b, now: s.now(), insert: stmt, forUpdate: s.dialect.forUpdate}, nil
 }
 
 // add inserts u, and reports whether it was not there yet.
@@ -87,7 +89,7 @@ func (s *Store) CreateBatch(ctx context.Context, b *migration.Batch, users iter.
 		if err := s.insertBatch(ctx, tx, &made); err != nil {
 			return err
 		}
-		im, err := newImporter(ctx, tx, &made, s.now())
+		im, err := s.newImporter(ctx, tx, &made)
 		if err != nil {
 			return err
 		}
@@ -126,17 +128,12 @@ func (s *Store) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq
 		if err != nil {
 			return err
 		}
-		im, err := newImporter(ctx, tx, &now, s.now())
+		im, err := s.newImporter(ctx, tx, &now)
 		if err != nil {
 			return err
 		}
-		for u, err := range users {
-			if err != nil {
-				return err
-			}
-			if err := im.addOrUpdate(ctx, &u, &res); err != nil {
-				return fmt.Errorf("add user %q: %w", u.EmailAddress, err)
-			}
+		if err := im.addOrUpdateAll(ctx, users, &res); err != nil {
+			return err
 		}
 		if res.Updated > 0 {
 			if err := s.scrubLater(ctx, tx); err != nil {
@@ -151,16 +148,62 @@ func (s *Store) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq
 	return res, nil
 }
 
-func (im *importer) addOrUpdate(ctx context.Context, u *migration.User, res *migration.AddResult) error {
-	added, err := im.add(ctx, u)
-	if err != nil {
-		return err
-	}
-	if added {
-		res.Created++
+// addOrUpdateAll takes the users some hundreds at a time, because to ask for each of
+// them is most of the time of a file whose rows are all there.
+func (im *importer) addOrUpdateAll(ctx context.Context, users iter.Seq2[migration.User, error], res *migration.AddResult) error {
+	chunk := make([]migration.User, 0, askAtOnce)
+	flush := func() error {
+		emails := make([]string, len(chunk))
+		for i, u := range chunk {
+			emails[i] = u.EmailAddress
+		}
+		list, err := usersByEmail(ctx, im.tx, im.batch.ID, emails)
+		if err != nil {
+			return err
+		}
+		there := make(map[string]*migration.User, len(list))
+		for i := range list {
+			there[addressKey(list[i].EmailAddress)] = &list[i]
+		}
+		for i := range chunk {
+			if err := im.addOrUpdate(ctx, &chunk[i], there[addressKey(chunk[i].EmailAddress)], res); err != nil {
+				return fmt.Errorf("add user %q: %w", chunk[i].EmailAddress, err)
+			}
+		}
+		chunk = chunk[:0]
 		return nil
 	}
-	old, err := oneUser(ctx, im.tx, "such user", ` WHERE batch_id = $1 AND email_key = $2`, im.batch.ID, addressKey(u.EmailAddress))
+	for u, err := range users {
+		if err != nil {
+			return err
+		}
+		if chunk = append(chunk, u); len(chunk) == askAtOnce {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// addOrUpdate adds u, or carries it over to the user of its address; there is that
+// user as it was a moment ago, or nil.
+func (im *importer) addOrUpdate(ctx context.Context, u, there *migration.User, res *migration.AddResult) error {
+	if there == nil {
+		added, err := im.add(ctx, u)
+		if err != nil {
+			return err
+		}
+		if added {
+			res.Created++
+			return nil
+		}
+	} else if changed, _ := update(there, u); !changed && !there.Removing {
+		res.Unchanged++
+		return nil
+	}
+	// Read again: a row of the same address may have come before it.
+	old, err := oneUser(ctx, im.tx, "such user", ` WHERE batch_id = $1 AND email_key = $2`+im.forUpdate, im.batch.ID, addressKey(u.EmailAddress))
 	if err != nil {
 		return err
 	}

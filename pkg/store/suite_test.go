@@ -56,6 +56,7 @@ func suite(t *testing.T, place func(t *testing.T) opener) {
 		{"scheduled batches", testScheduledBatches},
 		{"duplicates", testDuplicates},
 		{"add users", testAddUsers},
+		{"add many users", testAddManyUsers},
 		{"list users", testListUsers},
 		{"change user", testChangeUser},
 		{"verbs", testVerbs},

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -65,6 +66,35 @@ func oneUser(ctx context.Context, q querier, what, where string, args ...any) (m
 // UserByEmail finds a user of a batch by its address, in any case.
 func (s *Store) UserByEmail(ctx context.Context, batchID int64, email string) (migration.User, error) {
 	return oneUser(ctx, s.r, fmt.Sprintf("user %q in this batch", email), ` WHERE batch_id = $1 AND email_key = $2`, batchID, addressKey(email))
+}
+
+// askAtOnce is how many addresses go into one statement: well below any database's
+// limit on arguments.
+const askAtOnce = 500
+
+// UsersByEmail finds users of a batch by their addresses, in any case and any order;
+// those that are not there are left out.
+func (s *Store) UsersByEmail(ctx context.Context, batchID int64, emails []string) ([]migration.User, error) {
+	return usersByEmail(ctx, s.r, batchID, emails)
+}
+
+func usersByEmail(ctx context.Context, q querier, batchID int64, emails []string) ([]migration.User, error) {
+	var out []migration.User
+	for part := range slices.Chunk(emails, askAtOnce) {
+		args := []any{batchID}
+		for _, e := range part {
+			args = append(args, addressKey(e))
+		}
+		err := each(ctx, q, func(rows *sql.Rows) error {
+			u, err := scanUser(rows)
+			out = append(out, u)
+			return err
+		}, selectUser+` WHERE batch_id = $1 AND email_key IN (`+values(2, len(part))+`)`, args...)
+		if err != nil {
+			return nil, fmt.Errorf("find users: %w", err)
+		}
+	}
+	return out, nil
 }
 
 // UserByID finds a user of any batch.
