@@ -181,7 +181,7 @@ func (a *appender) body(m mailbox.NewMessage) error {
 		var err error
 		n, err = io.CopyN(a.out, m.Body, m.Size)
 		if n < m.Size {
-			if end, _ := a.session.conn.failure(); end != nil {
+			if _, end := a.session.conn.failure(); end != nil {
 				return a.session.broken(a.what())
 			}
 			if errors.Is(err, io.EOF) {

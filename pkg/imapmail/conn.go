@@ -139,11 +139,11 @@ type killed struct{ error }
 
 func (k killed) Unwrap() error { return k.error }
 
-// failure returns what ended the connection, or nil, and the server's BYE.
-func (c *conn) failure() (error, status) {
+// failure returns what ended the connection, or nil, and the server's BYE before it.
+func (c *conn) failure() (status, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.err, c.bye
+	return c.bye, c.err
 }
 
 // Read gives go-imap the cleaned bytes of the responses that nobody claims. Every
@@ -156,7 +156,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	for {
-		if err, _ := c.failure(); err != nil {
+		if _, err := c.failure(); err != nil {
 			return c.ended(p, err)
 		}
 		n, claimed, err := c.in.read(p, c.claimant())
@@ -165,7 +165,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 		if err != nil {
 			c.fail(err)
-			err, _ = c.failure()
+			_, err = c.failure()
 			return c.ended(p, err)
 		}
 		if n > 0 {
@@ -228,7 +228,7 @@ func (c *conn) reclaim() {
 func (c *conn) Write(p []byte) (int, error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	if err, _ := c.failure(); err != nil {
+	if _, err := c.failure(); err != nil {
 		return 0, err
 	}
 	sent := 0

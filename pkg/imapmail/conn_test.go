@@ -84,7 +84,7 @@ func TestAReadersPauseIsNotTheServers(t *testing.T) {
 		}
 		began := time.Now()
 		err = s.Messages(t.Context(), mailbox.Span(1, 1), func(m mailbox.Message) error {
-			time.Sleep(10 * time.Minute)
+			time.Sleep(10 * time.Minute) // in the bubble
 			body, err := io.ReadAll(m.Body)
 			if string(body) != "ab" {
 				t.Errorf("%q", body)

@@ -105,7 +105,7 @@ func (t *tester) tellNamespace(ctx context.Context) error {
 	t.opened = t.session()
 	end := t.opened.begin(ctx)
 	end()
-	if err, _ := t.opened.conn.failure(); err != nil {
+	if _, err := t.opened.conn.failure(); err != nil {
 		return t.opened.broken("ask for the namespace")
 	}
 	n := t.opened.Naming()

@@ -161,7 +161,7 @@ func (s *session) answered(err error, op operation, what string) error {
 		st := status{kind: string(refused.Type), code: string(refused.Code), text: refused.Text}
 		return refusal(op, st, s.account.Side, what)
 	}
-	cause, bye := s.conn.failure()
+	bye, cause := s.conn.failure()
 	if cause == nil || errors.Is(cause, errUnreadable) {
 		cause = fmt.Errorf("%w: %w", errUnreadable, err)
 	}

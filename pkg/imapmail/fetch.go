@@ -62,7 +62,7 @@ func (s *session) meta(data *imapclient.FetchMessageData, what string) (m mailbo
 				continue
 			}
 			m.Header, err = io.ReadAll(io.LimitReader(item.Literal, maxHeader))
-			if end, _ := s.conn.failure(); end != nil || err != nil {
+			if _, end := s.conn.failure(); end != nil || err != nil {
 				return m, s.broken(what)
 			}
 		}
@@ -154,7 +154,7 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.literal.Read(p)
 	b.left -= int64(n)
-	if end, _ := b.session.conn.failure(); end != nil {
+	if _, end := b.session.conn.failure(); end != nil {
 		return 0, b.session.broken(fmt.Sprintf("read message uid %d", b.uid))
 	}
 	return n, err

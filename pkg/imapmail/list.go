@@ -2,6 +2,7 @@ package imapmail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -169,7 +170,7 @@ func (s *session) statuses(folders []mailbox.Folder) error {
 		data, err := command.Wait()
 		if err == nil {
 			folders[i].Status = statusOf(data)
-		} else if _, refused := err.(*imap.Error); !refused && failed == nil {
+		} else if !errors.As(err, new(*imap.Error)) && failed == nil {
 			failed = s.answered(err, opList, fmt.Sprintf("status of %q", folders[i].Name))
 		}
 	}

@@ -73,7 +73,7 @@ func TestLoginIsTriedOnceAndOnlyWhenProtected(t *testing.T) {
 				t.Errorf("heard %q after the refusal", line)
 			}
 		})
-		failsToOpen(t, a, Options{}, migration.AuthFailed, migration.ScopeUser)
+		_ = failsToOpen(t, a, Options{}, migration.AuthFailed, migration.ScopeUser)
 	})
 	t.Run("no password before STARTTLS", func(t *testing.T) {
 		a := scripted(t, func(s *script) {
@@ -84,11 +84,11 @@ func TestLoginIsTriedOnceAndOnlyWhenProtected(t *testing.T) {
 			}
 		})
 		a.Security = migration.StartTLS
-		failsToOpen(t, a, Options{}, migration.TLSFailed, migration.ScopeEndpoint)
+		_ = failsToOpen(t, a, Options{}, migration.TLSFailed, migration.ScopeEndpoint)
 	})
 	t.Run("login disabled", func(t *testing.T) {
 		a := scripted(t, func(s *script) { s.say("* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] ready") })
-		failsToOpen(t, a, Options{}, migration.TLSFailed, migration.ScopeEndpoint)
+		_ = failsToOpen(t, a, Options{}, migration.TLSFailed, migration.ScopeEndpoint)
 	})
 	t.Run("capabilities are asked for where the login does not tell them", func(t *testing.T) {
 		a := scripted(t, func(s *script) {
@@ -104,19 +104,19 @@ func TestLoginIsTriedOnceAndOnlyWhenProtected(t *testing.T) {
 	})
 	t.Run("logged in by itself", func(t *testing.T) {
 		a := scripted(t, func(s *script) { s.say("* PREAUTH welcome") })
-		failsToOpen(t, a, Options{}, migration.ConnectionFailed, migration.ScopeEndpoint)
+		_ = failsToOpen(t, a, Options{}, migration.ConnectionFailed, migration.ScopeEndpoint)
 	})
 	t.Run("turned away", func(t *testing.T) {
 		a := scripted(t, func(s *script) { s.say("* BYE Too many connections, try later") })
-		failsToOpen(t, a, Options{}, migration.Throttled, migration.ScopeUser)
+		_ = failsToOpen(t, a, Options{}, migration.Throttled, migration.ScopeUser)
 	})
 	t.Run("hung up on", func(t *testing.T) {
 		a := scripted(t, func(s *script) { _ = s.c.Close() })
-		failsToOpen(t, a, Options{}, migration.ConnectionFailed, migration.ScopeEndpoint)
+		_ = failsToOpen(t, a, Options{}, migration.ConnectionFailed, migration.ScopeEndpoint)
 	})
 	t.Run("not IMAP", func(t *testing.T) {
 		a := scripted(t, func(s *script) { s.say("220 smtp ready") })
-		failsToOpen(t, a, Options{}, migration.ConnectionFailed, migration.ScopeEndpoint)
+		_ = failsToOpen(t, a, Options{}, migration.ConnectionFailed, migration.ScopeEndpoint)
 	})
 }
 
@@ -212,7 +212,7 @@ func TestCertificatesAreJudged(t *testing.T) {
 	t.Run("no TLS at all", func(t *testing.T) {
 		a := scripted(t, func(s *script) { s.say("* OK ready") })
 		a.Security = migration.TLS
-		failsToOpen(t, a, Options{}, migration.TLSFailed, migration.ScopeEndpoint)
+		_ = failsToOpen(t, a, Options{}, migration.TLSFailed, migration.ScopeEndpoint)
 	})
 }
 

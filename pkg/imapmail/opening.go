@@ -189,7 +189,7 @@ func (b *opening) response() ([]byte, error) {
 }
 
 func (b *opening) lost(what string) error {
-	err, bye := b.conn.failure()
+	bye, err := b.conn.failure()
 	return lost(err, bye, b.account.Side, what)
 }
 

@@ -136,7 +136,7 @@ func (s *session) begin(ctx context.Context) (end func()) {
 
 // broken is the error of a connection that has ended.
 func (s *session) broken(what string) error {
-	err, bye := s.conn.failure()
+	bye, err := s.conn.failure()
 	if err == nil {
 		err = errServerLeft
 	}

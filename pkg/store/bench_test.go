@@ -116,9 +116,9 @@ func BenchmarkTick(b *testing.B) {
 		one := *batch
 		one.Name = fmt.Sprint("b", i)
 		users := func(yield func(migration.User, error) bool) {
-			for u := range rows(20, noon.Add(time.Hour)) {
+			for u, err := range rows(20, noon.Add(time.Hour)) {
 				u.EmailAddress = fmt.Sprint(i, u.EmailAddress)
-				if !yield(u, nil) {
+				if !yield(u, err) {
 					return
 				}
 			}

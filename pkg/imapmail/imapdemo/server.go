@@ -68,7 +68,9 @@ func (s *Server) Cut() bool { return s.listener.done.Load() }
 // Close ends all connections.
 func (s *Server) Close() error {
 	err := s.imap.Close()
-	<-s.served
+	if served := <-s.served; served != nil && !errors.Is(served, net.ErrClosed) {
+		err = errors.Join(err, served)
+	}
 	return err
 }
 

@@ -48,7 +48,7 @@ func endsByContext(t *testing.T, open mailbox.Opener) {
 
 func endsByKill(t *testing.T, open mailbox.Opener) {
 	s, _ := filled(t, open, 3)
-	err := s.Messages(testContext(t), all(), func(m mailbox.Message) error {
+	err := s.Messages(testContext(t), all(), func(mailbox.Message) error {
 		s.Kill(errEnough)
 		return nil
 	})
