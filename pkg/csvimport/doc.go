@@ -15,6 +15,7 @@
 //     the next line is read.
 //  4. The first record is the header: known names, each once, the required ones all
 //     there; a near miss is answered with the name that was meant.
-//  5. Every further record is checked cell by cell. Rows are handed on until the
+//  5. Every further record is checked cell by cell, passwords apart without the
+//     apostrophe that our reports put before =, +, - and @. Rows are handed on until the
 //     first problem; after it the rest is only checked.
 package csvimport

@@ -13,7 +13,7 @@ import (
 type column struct {
 	name     string
 	required bool
-	secret   bool // cells are taken as they are
+	secret   bool // cells are taken as they are, also with an apostrophe in front
 	put      func(*Row, string)
 	// aliases are what people call it, in plain form (lower case, letters alone).
 	aliases []string

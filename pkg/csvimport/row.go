@@ -22,11 +22,23 @@ func (h *header) cells(line int, record []string) (row Row, blank bool) {
 	for i, cell := range record {
 		blank = blank && strings.TrimSpace(cell) == ""
 		if c := h.at[i]; c != nil {
+			if !c.secret {
+				cell = unescape(cell)
+			}
 			// Cloned: a cell is a part of its whole record, password and all.
 			c.put(&row, strings.Clone(cell))
 		}
 	}
 	return row, blank
+}
+
+// unescape takes off the apostrophe that keeps a spreadsheet from reading a formula, as
+// our reports write it. Passwords are never written there, and keep theirs.
+func unescape(cell string) string {
+	if len(cell) > 1 && cell[0] == '\'' && strings.IndexByte("=+-@", cell[1]) >= 0 {
+		return cell[1:]
+	}
+	return cell
 }
 
 func (s *scanner) checkRow(row Row) {
