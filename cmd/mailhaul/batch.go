@@ -139,7 +139,7 @@ func newBatchCreate(g *global) *cobra.Command {
 	fl.StringArrayVar(&spec.ExcludeFolders, "exclude", nil, "folder to leave out: name, glob or token such as #Junk# (repeatable)")
 	fl.StringArrayVar(&spec.IncludeFolders, "include", nil, "only this folder (repeatable)")
 	fl.StringVar(&spec.ResyncInterval, "resync-interval", "", "between two syncs of a user, such as 24h")
-	fl.StringArrayVar(&spec.Notify, "notify", nil, "mail address to notify (repeatable)")
+	fl.StringArrayVar(&spec.Notify, "notify", nil, "mail address for the reports, kept with the batch; mail is not sent yet (repeatable)")
 	fl.BoolVar(&dryRun, "dry-run", false, "check the file, store nothing")
 	cmd.MarkFlagsMutuallyExclusive("autostart", "start-at")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -193,7 +193,7 @@ func newBatchSet(g *global) *cobra.Command {
 	fl.StringArrayVar(&exclude, "exclude", nil, "folders to leave out, in place of those before (repeatable)")
 	fl.StringArrayVar(&include, "include", nil, "only these folders (repeatable)")
 	fl.StringVar(&interval, "resync-interval", "", "between two syncs of a user")
-	fl.StringArrayVar(&notify, "notify", nil, "mail addresses to notify (repeatable)")
+	fl.StringArrayVar(&notify, "notify", nil, "mail addresses for the reports (repeatable)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var in client.BatchChange
 		if fl.Changed("exclude") {

@@ -99,7 +99,7 @@ func (f *endpointFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.Host, "host", "", "host name or address")
 	fl.IntVar(&f.Port, "port", 0, "port (993, or 143 without tls)")
 	fl.StringVar(&f.Security, "security", "", "tls, starttls or none (tls)")
-	fl.StringVar(&f.Auth, "auth", "", "password or xoauth2 (password)")
+	fl.StringVar(&f.Auth, "auth", "", "how users log in: password")
 	fl.StringVar(&f.LoginTemplate, "login-template", "", "how the administrator logs in for a user, such as {user}*{admin}, or sasl-plain")
 	fl.StringVar(&f.AdminUser, "admin-user", "", "administrator's login name")
 	fl.StringVar(&f.passwordFile, "admin-password-file", "", "file with the administrator's password, - for stdin")
