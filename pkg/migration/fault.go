@@ -3,6 +3,8 @@ package migration
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -116,7 +118,10 @@ var catalogue = map[Code]remedy{
 	InvalidArgument:       {Resubmit, "Correct the request."},
 }
 
-// Codes returns whether c is in the catalogue.
+// Codes returns the whole catalogue, by name.
+func Codes() []Code { return slices.Sorted(maps.Keys(catalogue)) }
+
+// Known reports whether c is in the catalogue.
 func (c Code) Known() bool { _, ok := catalogue[c]; return ok }
 
 // Class returns the code's remedy class.
