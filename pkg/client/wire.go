@@ -4,14 +4,14 @@ import "time"
 
 // Page is one page of a list; NextCursor is "" on the last.
 type Page[T any] struct {
-	Items      []T    `json:"items"`
-	NextCursor string `json:"nextCursor"`
+	Items      []T    `json:"items" nullable:"false" doc:"the page"`
+	NextCursor string `json:"nextCursor" doc:"cursor of the next page; empty on the last"`
 }
 
 // Org is an organisation.
 type Org struct {
-	Name      string    `json:"name"`
-	CreatedAt time.Time `json:"createdAt"`
+	Name      string    `json:"name" doc:"its name"`
+	CreatedAt time.Time `json:"createdAt" doc:"when it was made"`
 }
 
 // NewOrg asks for an organisation.
@@ -21,11 +21,11 @@ type NewOrg struct {
 
 // Token is a token without its value.
 type Token struct {
-	ID        string     `json:"id"`
+	ID        string     `json:"id" doc:"what it is called in the audit log and when it is revoked"`
 	Role      string     `json:"role" doc:"owner, admin, operator or viewer"`
-	CreatedAt time.Time  `json:"createdAt"`
-	ExpiresAt *time.Time `json:"expiresAt"`
-	RevokedAt *time.Time `json:"revokedAt"`
+	CreatedAt time.Time  `json:"createdAt" doc:"when it was made"`
+	ExpiresAt *time.Time `json:"expiresAt" doc:"when it ends; null: never"`
+	RevokedAt *time.Time `json:"revokedAt" doc:"when it was revoked; null: it was not"`
 }
 
 // NewToken asks for a token.
@@ -38,18 +38,18 @@ type NewToken struct {
 type CreatedToken struct {
 	Token
 	Value   string `json:"token" doc:"the token itself; it is not told again"`
-	Warning string `json:"warning,omitempty"`
+	Warning string `json:"warning,omitempty" doc:"what the operator should know, such as that the bootstrap token has ended"`
 }
 
 // EndpointSpec is what is set of an endpoint.
 type EndpointSpec struct {
-	Preset                        string `json:"preset,omitempty"`
-	Host                          string `json:"host,omitempty"`
+	Preset                        string `json:"preset,omitempty" doc:"provider preset, as in mailhaul provider list"`
+	Host                          string `json:"host,omitempty" doc:"host name or address"`
 	Port                          int    `json:"port,omitempty" doc:"993, or 143 without tls"`
 	Security                      string `json:"security,omitempty" doc:"tls, starttls or none"`
 	Auth                          string `json:"auth,omitempty" doc:"password"`
 	LoginTemplate                 string `json:"loginTemplate,omitempty" doc:"how the administrator logs in for a user: {user}, {domain}, {admin}; or sasl-plain"`
-	AdminUser                     string `json:"adminUser,omitempty"`
+	AdminUser                     string `json:"adminUser,omitempty" doc:"the administrator's login name"`
 	TestMailbox                   string `json:"testMailbox,omitempty" doc:"whom the administrator opens in the test"`
 	MaxConcurrentMigrations       int    `json:"maxConcurrentMigrations,omitempty" doc:"passes at once over the whole fleet (20)"`
 	MaxConcurrentIncrementalSyncs int    `json:"maxConcurrentIncrementalSyncs,omitempty" doc:"of those, resyncs (10)"`
@@ -57,123 +57,122 @@ type EndpointSpec struct {
 
 // NewEndpoint asks for an endpoint.
 type NewEndpoint struct {
-	Name string `json:"name"`
+	Name string `json:"name" doc:"1 to 64 letters, digits, -, _ and ."`
 	EndpointSpec
-	AdminPassword string `json:"adminPassword,omitempty" writeOnly:"true"`
+	AdminPassword string `json:"adminPassword,omitempty" writeOnly:"true" doc:"the administrator's password"`
 }
 
 // EndpointChange changes what is not nil.
 type EndpointChange struct {
-	Preset                        *string `json:"preset,omitempty"`
-	Host                          *string `json:"host,omitempty"`
-	Port                          *int    `json:"port,omitempty"`
-	Security                      *string `json:"security,omitempty"`
-	Auth                          *string `json:"auth,omitempty"`
-	LoginTemplate                 *string `json:"loginTemplate,omitempty"`
-	AdminUser                     *string `json:"adminUser,omitempty"`
-	AdminPassword                 *string `json:"adminPassword,omitempty" writeOnly:"true"`
-	TestMailbox                   *string `json:"testMailbox,omitempty"`
-	MaxConcurrentMigrations       *int    `json:"maxConcurrentMigrations,omitempty"`
-	MaxConcurrentIncrementalSyncs *int    `json:"maxConcurrentIncrementalSyncs,omitempty"`
+	Preset                        *string `json:"preset,omitempty" doc:"provider preset, as in mailhaul provider list"`
+	Host                          *string `json:"host,omitempty" doc:"host name or address"`
+	Port                          *int    `json:"port,omitempty" doc:"1 to 65535"`
+	Security                      *string `json:"security,omitempty" doc:"tls, starttls or none"`
+	Auth                          *string `json:"auth,omitempty" doc:"password"`
+	LoginTemplate                 *string `json:"loginTemplate,omitempty" doc:"how the administrator logs in for a user: {user}, {domain}, {admin}; or sasl-plain"`
+	AdminUser                     *string `json:"adminUser,omitempty" doc:"the administrator's login name"`
+	AdminPassword                 *string `json:"adminPassword,omitempty" writeOnly:"true" doc:"the administrator's password"`
+	TestMailbox                   *string `json:"testMailbox,omitempty" doc:"whom the administrator opens in the test"`
+	MaxConcurrentMigrations       *int    `json:"maxConcurrentMigrations,omitempty" doc:"passes at once over the whole fleet"`
+	MaxConcurrentIncrementalSyncs *int    `json:"maxConcurrentIncrementalSyncs,omitempty" doc:"of those, resyncs"`
 }
 
 // Endpoint is an endpoint; secrets are never told.
 type Endpoint struct {
-	Name                          string    `json:"name"`
-	Preset                        string    `json:"preset"`
-	Host                          string    `json:"host"`
-	Port                          int       `json:"port"`
-	Security                      string    `json:"security"`
-	Auth                          string    `json:"auth"`
-	LoginTemplate                 string    `json:"loginTemplate"`
-	AdminUser                     string    `json:"adminUser"`
-	AdminPasswordSet              bool      `json:"adminPasswordSet"`
-	TestMailbox                   string    `json:"testMailbox"`
-	MaxConcurrentMigrations       int       `json:"maxConcurrentMigrations"`
-	MaxConcurrentIncrementalSyncs int       `json:"maxConcurrentIncrementalSyncs"`
-	CreatedAt                     time.Time `json:"createdAt"`
+	Name                          string    `json:"name" doc:"its name"`
+	Preset                        string    `json:"preset" doc:"provider preset; empty: none"`
+	Host                          string    `json:"host" doc:"host name or address"`
+	Port                          int       `json:"port" doc:"port"`
+	Security                      string    `json:"security" doc:"tls, starttls or none"`
+	Auth                          string    `json:"auth" doc:"password"`
+	LoginTemplate                 string    `json:"loginTemplate" doc:"how the administrator logs in for a user; empty: each user logs in"`
+	AdminUser                     string    `json:"adminUser" doc:"the administrator's login name"`
+	AdminPasswordSet              bool      `json:"adminPasswordSet" doc:"whether there is a password of the administrator"`
+	TestMailbox                   string    `json:"testMailbox" doc:"whom the administrator opens in the test"`
+	MaxConcurrentMigrations       int       `json:"maxConcurrentMigrations" doc:"passes at once over the whole fleet"`
+	MaxConcurrentIncrementalSyncs int       `json:"maxConcurrentIncrementalSyncs" doc:"of those, resyncs"`
+	CreatedAt                     time.Time `json:"createdAt" doc:"when it was made"`
 	Parked                        *Parked   `json:"parked" doc:"set while the endpoint rests after a fault of its own"`
 }
 
 // Parked is an endpoint at rest.
 type Parked struct {
-	Until  *time.Time `json:"until"`
+	Until  *time.Time `json:"until" doc:"when it is tried again; null where it is held"`
 	Held   bool       `json:"held" doc:"until the endpoint is changed"`
-	Code   string     `json:"code"`
-	Reason string     `json:"reason"`
-	Remedy string     `json:"remedy"`
+	Code   string     `json:"code" doc:"what the fault was"`
+	Reason string     `json:"reason" doc:"what was tried, and the server's words"`
+	Remedy string     `json:"remedy" doc:"what to do"`
 }
 
 // EndpointTest is what an endpoint's test logs in with.
 type EndpointTest struct {
-	User     string `json:"user,omitempty"`
-	Password string `json:"password,omitempty" writeOnly:"true"`
+	User     string `json:"user,omitempty" doc:"whose mailbox is opened; absent: the test mailbox, or no login"`
+	Password string `json:"password,omitempty" writeOnly:"true" doc:"the user's password; absent: the administrator logs in"`
 }
 
 // TestResult is how far an endpoint's test came.
 type TestResult struct {
-	OK     bool    `json:"ok"`
-	Stages []Stage `json:"stages"`
+	OK     bool    `json:"ok" doc:"whether all stages passed"`
+	Stages []Stage `json:"stages" nullable:"false" doc:"the stages, up to the first that failed"`
 }
 
 // Stage is one step of a test.
 type Stage struct {
-	Name         string  `json:"name"`
-	OK           bool    `json:"ok"`
-	Detail       string  `json:"detail"`
-	Code         string  `json:"code"`
-	Remedy       string  `json:"remedy"`
-	Milliseconds float64 `json:"milliseconds"`
+	Name         string  `json:"name" doc:"such as DNS, TCP, TLS, greeting, login"`
+	OK           bool    `json:"ok" doc:"whether it passed"`
+	Detail       string  `json:"detail" doc:"what was found"`
+	Code         string  `json:"code" doc:"what went wrong; empty: nothing"`
+	Remedy       string  `json:"remedy" doc:"what to do"`
+	Milliseconds float64 `json:"milliseconds" doc:"how long it took"`
 }
 
 // BatchSpec is what is set of a batch.
 type BatchSpec struct {
-	Name           string     `json:"name,omitempty" doc:"absent: the CSV file's"`
-	Type           string     `json:"type,omitempty" doc:"imap"`
-	SourceEndpoint string     `json:"sourceEndpoint,omitempty"`
-	TargetEndpoint string     `json:"targetEndpoint,omitempty"`
-	AutoStart      bool       `json:"autoStart,omitempty"`
-	StartAt        *time.Time `json:"startAt,omitempty"`
-	ExcludeFolders []string   `json:"excludeFolders,omitempty" nullable:"true"`
-	IncludeFolders []string   `json:"includeFolders,omitempty" nullable:"true"`
-	Deletions      string     `json:"deletions,omitempty" doc:"keep"`
-	ResyncInterval string     `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
-	Notify         []string   `json:"notify,omitempty" nullable:"true"`
-	// Encoding and AllowUnknownColumns are of the CSV file.
-	Encoding            string `json:"encoding,omitempty" doc:"of the CSV file, where it is not UTF-8"`
-	AllowUnknownColumns bool   `json:"allowUnknownColumns,omitempty"`
+	Name                string     `json:"name,omitempty" doc:"absent: the CSV file's"`
+	Type                string     `json:"type,omitempty" doc:"imap"`
+	SourceEndpoint      string     `json:"sourceEndpoint,omitempty" doc:"name of the endpoint to read"`
+	TargetEndpoint      string     `json:"targetEndpoint,omitempty" doc:"name of the endpoint to write"`
+	AutoStart           bool       `json:"autoStart,omitempty" doc:"start at once"`
+	StartAt             *time.Time `json:"startAt,omitempty" doc:"start at this time"`
+	ExcludeFolders      []string   `json:"excludeFolders,omitempty" nullable:"true" doc:"folders to leave out: names, globs, or tokens such as #Junk#"`
+	IncludeFolders      []string   `json:"includeFolders,omitempty" nullable:"true" doc:"only these folders"`
+	Deletions           string     `json:"deletions,omitempty" doc:"keep"`
+	ResyncInterval      string     `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
+	Notify              []string   `json:"notify,omitempty" nullable:"true" doc:"mail addresses to notify"`
+	Encoding            string     `json:"encoding,omitempty" doc:"of the CSV file, where it is not UTF-8"`
+	AllowUnknownColumns bool       `json:"allowUnknownColumns,omitempty" doc:"pass over columns of the file that are not known"`
 }
 
 // BatchChange changes what is not nil.
 type BatchChange struct {
-	ExcludeFolders *[]string `json:"excludeFolders,omitempty"`
-	IncludeFolders *[]string `json:"includeFolders,omitempty"`
-	Deletions      *string   `json:"deletions,omitempty"`
-	ResyncInterval *string   `json:"resyncInterval,omitempty"`
-	Notify         *[]string `json:"notify,omitempty"`
+	ExcludeFolders *[]string `json:"excludeFolders,omitempty" doc:"folders to leave out, in place of those before"`
+	IncludeFolders *[]string `json:"includeFolders,omitempty" doc:"only these folders"`
+	Deletions      *string   `json:"deletions,omitempty" doc:"keep"`
+	ResyncInterval *string   `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
+	Notify         *[]string `json:"notify,omitempty" doc:"mail addresses to notify"`
 }
 
 // Batch is a batch.
 type Batch struct {
-	Name           string         `json:"name"`
-	Type           string         `json:"type"`
-	SourceEndpoint string         `json:"sourceEndpoint"`
-	TargetEndpoint string         `json:"targetEndpoint"`
-	AutoStart      bool           `json:"autoStart"`
-	StartAt        *time.Time     `json:"startAt"`
-	CompleteAt     *time.Time     `json:"completeAt"`
-	ExcludeFolders []string       `json:"excludeFolders"`
-	IncludeFolders []string       `json:"includeFolders"`
-	Deletions      string         `json:"deletions"`
-	ResyncInterval string         `json:"resyncInterval"`
-	Notify         []string       `json:"notify"`
-	Status         string         `json:"status"`
+	Name           string         `json:"name" doc:"its name"`
+	Type           string         `json:"type" doc:"imap"`
+	SourceEndpoint string         `json:"sourceEndpoint" doc:"the endpoint that is read"`
+	TargetEndpoint string         `json:"targetEndpoint" doc:"the endpoint that is written"`
+	AutoStart      bool           `json:"autoStart" doc:"whether it was started at once"`
+	StartAt        *time.Time     `json:"startAt" doc:"when it starts by itself"`
+	CompleteAt     *time.Time     `json:"completeAt" doc:"when it completes by itself"`
+	ExcludeFolders []string       `json:"excludeFolders" nullable:"false" doc:"folders that are left out"`
+	IncludeFolders []string       `json:"includeFolders" nullable:"false" doc:"the only folders that are synced; empty: all"`
+	Deletions      string         `json:"deletions" doc:"keep: nothing is ever deleted at the target"`
+	ResyncInterval string         `json:"resyncInterval" doc:"between two syncs of a user"`
+	Notify         []string       `json:"notify" nullable:"false" doc:"mail addresses that are notified"`
+	Status         string         `json:"status" doc:"Created, Syncing, Synced, SyncedWithErrors, Stopping, Stopped, Completing, Completed, CompletedWithErrors, Failed or Removing"`
 	Counts         map[string]int `json:"counts" doc:"total, and users by status"`
-	Messages       Messages       `json:"messages"`
-	Bytes          Bytes          `json:"bytes"`
-	CreatedAt      time.Time      `json:"createdAt"`
-	StartedAt      *time.Time     `json:"startedAt"`
-	LastSyncedAt   *time.Time     `json:"lastSyncedAt"`
+	Messages       Messages       `json:"messages" doc:"sums over its users"`
+	Bytes          Bytes          `json:"bytes" doc:"sums over its users"`
+	CreatedAt      time.Time      `json:"createdAt" doc:"when it was made"`
+	StartedAt      *time.Time     `json:"startedAt" doc:"when it was first started"`
+	LastSyncedAt   *time.Time     `json:"lastSyncedAt" doc:"the latest end of a sync of one of its users"`
 	BytesPerSecond *int64         `json:"bytesPerSecond" doc:"as measured between the last looks at the batch"`
 	ETASeconds     *int64         `json:"etaSeconds" doc:"at this rate; null where it cannot be told"`
 }
@@ -181,124 +180,121 @@ type Batch struct {
 // Messages counts messages: seen is the sum of unchanged, copied, adopted, skipped
 // and failed.
 type Messages struct {
-	Seen          int64 `json:"seen"`
-	Unchanged     int64 `json:"unchanged"`
-	Copied        int64 `json:"copied"`
-	Adopted       int64 `json:"adopted"`
-	Skipped       int64 `json:"skipped"`
-	Failed        int64 `json:"failed"`
-	Redelivered   int64 `json:"redelivered"`
-	Surplus       int64 `json:"surplus"`
-	MovedAtSource int64 `json:"movedAtSource"`
+	Seen          int64 `json:"seen" doc:"in the source folders that were looked at"`
+	Unchanged     int64 `json:"unchanged" doc:"in step without Mailhaul having brought it"`
+	Copied        int64 `json:"copied" doc:"brought by all passes"`
+	Adopted       int64 `json:"adopted" doc:"found at the target already, and not copied, by all passes"`
+	Skipped       int64 `json:"skipped" doc:"cannot be copied, as the latest pass left it; see the items"`
+	Failed        int64 `json:"failed" doc:"not copied for now, as the latest pass left it; tried again"`
+	Redelivered   int64 `json:"redelivered" doc:"of copied: delivered before, to a target folder that is void now"`
+	Surplus       int64 `json:"surplus" doc:"further copies found at the target, and left alone"`
+	MovedAtSource int64 `json:"movedAtSource" doc:"moved from one source folder to another"`
 }
 
 // Bytes counts bytes.
 type Bytes struct {
-	Copied int64 `json:"copied"`
+	Copied int64 `json:"copied" doc:"delivered"`
 	Total  int64 `json:"total" doc:"at the source, as far as it is known"`
 }
 
 // DryRun is what a dry run answers.
 type DryRun struct {
-	DryRun    bool   `json:"dryRun"`
-	Name      string `json:"name"`
-	Mailboxes int    `json:"mailboxes"`
+	DryRun    bool   `json:"dryRun" doc:"true"`
+	Name      string `json:"name" doc:"the batch's name"`
+	Mailboxes int    `json:"mailboxes" doc:"how many rows the file has"`
 }
 
 // Added is what became of the rows of a file.
 type Added struct {
-	Created   int `json:"created"`
-	Unchanged int `json:"unchanged"`
-	Updated   int `json:"updated"`
+	Created   int `json:"created" doc:"new users"`
+	Unchanged int `json:"unchanged" doc:"users whose row says nothing new"`
+	Updated   int `json:"updated" doc:"users with new names or passwords"`
 }
 
 // Completion says when a batch completes.
 type Completion struct {
-	At *time.Time `json:"at,omitempty"`
+	At *time.Time `json:"at,omitempty" doc:"when; absent: now"`
 }
 
 // User is one mailbox pair.
 type User struct {
-	EmailAddress   string     `json:"emailAddress"`
-	UserName       string     `json:"userName"`
-	TargetUserName string     `json:"targetUserName"`
-	Status         string     `json:"status"`
-	Code           string     `json:"code"`
-	Reason         string     `json:"reason"`
-	Remedy         string     `json:"remedy"`
-	Messages       Messages   `json:"messages"`
-	Bytes          Bytes      `json:"bytes"`
-	Folders        Folders    `json:"folders"`
-	LastSyncedAt   *time.Time `json:"lastSyncedAt"`
-	NextSyncAt     *time.Time `json:"nextSyncAt"`
-	Attempts       int        `json:"attempts"`
-	ResumesAt      *time.Time `json:"resumesAt"`
+	EmailAddress   string     `json:"emailAddress" doc:"address of the target mailbox"`
+	UserName       string     `json:"userName" doc:"login name at the source"`
+	TargetUserName string     `json:"targetUserName" doc:"login name at the target; empty: the address"`
+	Status         string     `json:"status" doc:"Created, Validating, Queued, Syncing, Synced, IncrementalSyncing, Waiting, NeedsCredentials, Failed, Stopped, Completing, Completed, CompletedWithWarnings or Removing"`
+	Code           string     `json:"code" doc:"what is wrong; empty: nothing"`
+	Reason         string     `json:"reason" doc:"what was tried, and the server's words"`
+	Remedy         string     `json:"remedy" doc:"what to do"`
+	Messages       Messages   `json:"messages" doc:"over all its passes"`
+	Bytes          Bytes      `json:"bytes" doc:"over all its passes"`
+	Folders        Folders    `json:"folders" doc:"of the latest pass"`
+	LastSyncedAt   *time.Time `json:"lastSyncedAt" doc:"when it was last in step"`
+	NextSyncAt     *time.Time `json:"nextSyncAt" doc:"when it is due; null: under way, or not at all"`
+	Attempts       int        `json:"attempts" doc:"faults since the last progress"`
+	ResumesAt      *time.Time `json:"resumesAt" doc:"when it goes on by itself, where it waits"`
 }
 
 // Folders counts folders of the latest pass.
 type Folders struct {
-	Done  int64 `json:"done"`
-	Total int64 `json:"total"`
+	Done  int64 `json:"done" doc:"in step"`
+	Total int64 `json:"total" doc:"to be synced"`
 }
 
 // Credentials replace what a user logs in with; absent fields leave it as it is.
 type Credentials struct {
-	UserName       string `json:"userName,omitempty"`
-	Password       string `json:"password,omitempty" writeOnly:"true"`
-	TargetUserName string `json:"targetUserName,omitempty"`
-	TargetPassword string `json:"targetPassword,omitempty" writeOnly:"true"`
+	UserName       string `json:"userName,omitempty" doc:"login name at the source"`
+	Password       string `json:"password,omitempty" writeOnly:"true" doc:"password at the source"`
+	TargetUserName string `json:"targetUserName,omitempty" doc:"login name at the target"`
+	TargetPassword string `json:"targetPassword,omitempty" writeOnly:"true" doc:"password at the target"`
 }
 
 // Item is a message that was skipped or failed; uid 0 is a folder.
 type Item struct {
-	EmailAddress string     `json:"emailAddress"`
-	Folder       string     `json:"folder"`
-	UID          uint32     `json:"uid"`
-	MessageID    string     `json:"messageId"`
-	Date         *time.Time `json:"date"`
-	Size         int64      `json:"size"`
-	Code         string     `json:"code"`
-	Reason       string     `json:"reason"`
-	Remedy       string     `json:"remedy"`
+	EmailAddress string     `json:"emailAddress" doc:"the user"`
+	Folder       string     `json:"folder" doc:"the source folder"`
+	UID          uint32     `json:"uid" doc:"in the source folder; 0: the folder itself"`
+	MessageID    string     `json:"messageId" doc:"the Message-ID header"`
+	Date         *time.Time `json:"date" doc:"INTERNALDATE at the source"`
+	Size         int64      `json:"size" doc:"in bytes"`
+	Code         string     `json:"code" doc:"why"`
+	Reason       string     `json:"reason" doc:"what was tried, and the server's words"`
+	Remedy       string     `json:"remedy" doc:"what to do"`
 }
 
 // Event is one thing that happened.
 type Event struct {
-	ID           int64          `json:"id"`
-	Kind         string         `json:"kind"`
-	At           time.Time      `json:"at"`
+	ID           int64          `json:"id" doc:"rises; what Last-Event-ID takes"`
+	Kind         string         `json:"kind" doc:"such as batch.started or user.synced"`
+	At           time.Time      `json:"at" doc:"when"`
 	Actor        string         `json:"actor" doc:"the ID of the token; empty for the service itself"`
-	EmailAddress string         `json:"emailAddress,omitempty"`
-	Data         map[string]any `json:"data"`
+	EmailAddress string         `json:"emailAddress,omitempty" doc:"the user it is about"`
+	Data         map[string]any `json:"data" doc:"more, by kind"`
 }
 
 // Rotated is how many endpoints and users have had their secrets put under the first
 // key.
 type Rotated struct {
-	Records int `json:"records"`
+	Records int `json:"records" doc:"endpoints and users whose secrets were put under the first key"`
 }
 
 // Problem is an error of the API (RFC 9457).
 type Problem struct {
-	Status int    `json:"status"`
-	Title  string `json:"title"`
-	Detail string `json:"detail"`
-	Code   string `json:"code"`
-	Remedy string `json:"remedy"`
-	// Problems are the lines of a CSV file, or the fields of a request, that are wrong.
-	Problems []FieldProblem `json:"problems,omitempty"`
-	// More is how many further problems are not listed.
-	More int `json:"more,omitempty"`
-	// Stages are of an endpoint's test that failed.
-	Stages  []Stage `json:"stages,omitempty"`
-	TraceID string  `json:"traceId,omitempty" doc:"to be told when a fault of Mailhaul is reported"`
+	Status   int            `json:"status" doc:"the HTTP status"`
+	Title    string         `json:"title" doc:"the status's name"`
+	Detail   string         `json:"detail" doc:"what is wrong"`
+	Code     string         `json:"code" doc:"one of the catalogue"`
+	Remedy   string         `json:"remedy" doc:"what to do"`
+	Problems []FieldProblem `json:"problems,omitempty" doc:"the lines of a CSV file, or the fields of a request, that are wrong"`
+	More     int            `json:"more,omitempty" doc:"how many further problems are not listed"`
+	Stages   []Stage        `json:"stages,omitempty" doc:"of an endpoint's test that failed"`
+	TraceID  string         `json:"traceId,omitempty" doc:"to be told when a fault of Mailhaul is reported"`
 }
 
 // FieldProblem is one thing that is wrong with a file or a request.
 type FieldProblem struct {
-	Line   int    `json:"line,omitempty"`
-	Column string `json:"column,omitempty"`
-	Reason string `json:"reason"`
+	Line   int    `json:"line,omitempty" doc:"of the file"`
+	Column string `json:"column,omitempty" doc:"of the file, or the field of the request"`
+	Reason string `json:"reason" doc:"what is wrong"`
 }
 
 func (p *Problem) Error() string {

@@ -1,7 +1,9 @@
 package httpapi_test
 
 import (
+	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,7 +64,13 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"GET", "/v1/orgs/default/batches/pilot/reports/statistics", "", migration.Viewer},
 		{"GET", "/v1/orgs/default/batches/none/events", "", migration.Viewer},
 	}
+	told := rolesTold(t, e)
 	for _, tt := range tests {
+		operation, role := told.of(tt.method, tt.path)
+		if role != tt.need && tt.body != `{"role":"owner","expires":"1s"}` { // a token of a role takes the role
+			t.Errorf("%s: the OpenAPI document tells of role %s, it is %s", operation, role, tt.need)
+		}
+		told.seen[operation] = true
 		for role, token := range tokens {
 			r := request{method: tt.method, path: tt.path, token: token}
 			if tt.body != "" {
@@ -80,6 +88,46 @@ func TestWhoMayDoWhat(t *testing.T) {
 			t.Errorf("%s %s without a token: %d %s", tt.method, tt.path, a.status, a.body)
 		}
 	}
+	for operation := range told.roles {
+		if !told.seen[operation] {
+			t.Errorf("nobody tried %s", operation)
+		}
+	}
+}
+
+// told is what the OpenAPI document says of roles, by "GET /v1/orgs/{org}".
+type told struct {
+	roles map[string]migration.Role
+	seen  map[string]bool
+}
+
+func rolesTold(t *testing.T, e *env) told {
+	t.Helper()
+	var doc struct {
+		Paths map[string]map[string]struct{ Security []map[string][]migration.Role }
+	}
+	if err := json.Unmarshal([]byte(e.do(request{method: "GET", path: "/openapi.json"}).body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	out := told{map[string]migration.Role{}, map[string]bool{}}
+	for path, operations := range doc.Paths {
+		for method, o := range operations {
+			out.roles[strings.ToUpper(method)+" "+path] = o.Security[0]["token"][0]
+		}
+	}
+	return out
+}
+
+// of finds the operation of a request: the one whose words, but for parameters, are its.
+func (d told) of(method, path string) (string, migration.Role) {
+	words := strings.Split(method+" "+path, "/")
+	for operation, role := range d.roles {
+		same := func(word, template string) bool { return word == template || strings.HasPrefix(template, "{") }
+		if slices.EqualFunc(words, strings.Split(operation, "/"), same) {
+			return operation, role
+		}
+	}
+	return "", ""
 }
 
 func TestAnotherOrganisationIsAsOneThatDoesNotExist(t *testing.T) {
@@ -94,22 +142,34 @@ func TestAnotherOrganisationIsAsOneThatDoesNotExist(t *testing.T) {
 	admin := e.token("acme", migration.Admin)
 	endpoint := map[string]any{"name": "x", "host": "imap.example.com"}
 	for _, r := range []request{
-		{method: "GET", path: ""}, {method: "DELETE", path: ""}, {method: "GET", path: "/audit"},
-		{method: "GET", path: "/tokens"}, {method: "GET", path: "/tokens/" + theirs}, {method: "DELETE", path: "/tokens/" + theirs},
+		{method: "GET", path: ""},
+		{method: "DELETE", path: ""},
+		{method: "GET", path: "/audit"},
+		{method: "GET", path: "/tokens"},
+		{method: "GET", path: "/tokens/" + theirs},
+		{method: "DELETE", path: "/tokens/" + theirs},
 		{method: "POST", path: "/tokens", body: map[string]any{"role": "viewer"}},
-		{method: "GET", path: "/endpoints"}, {method: "POST", path: "/endpoints", body: endpoint},
-		{method: "GET", path: "/endpoints/old"}, {method: "PATCH", path: "/endpoints/old", body: map[string]any{"port": 1}},
-		{method: "DELETE", path: "/endpoints/old"}, {method: "POST", path: "/endpoints/old/test"},
-		{method: "GET", path: "/batches"}, {method: "GET", path: "/batches/pilot"},
+		{method: "GET", path: "/endpoints"},
+		{method: "POST", path: "/endpoints", body: endpoint},
+		{method: "GET", path: "/endpoints/old"},
+		{method: "PATCH", path: "/endpoints/old", body: map[string]any{"port": 1}},
+		{method: "DELETE", path: "/endpoints/old"},
+		{method: "POST", path: "/endpoints/old/test"},
+		{method: "GET", path: "/batches"},
+		{method: "GET", path: "/batches/pilot"},
 		{method: "POST", path: "/batches", body: map[string]any{"name": "b", "sourceEndpoint": "old", "targetEndpoint": "new", "csv": users}},
 		{method: "PATCH", path: "/batches/pilot", body: map[string]any{"resyncInterval": "1h"}},
 		{method: "DELETE", path: "/batches/pilot?force=true"},
-		{method: "POST", path: "/batches/pilot/start"}, {method: "POST", path: "/batches/pilot/complete"},
+		{method: "POST", path: "/batches/pilot/start"},
+		{method: "POST", path: "/batches/pilot/complete"},
 		{method: "POST", path: "/batches/pilot/users", body: map[string]any{"csv": users}},
-		{method: "GET", path: "/batches/pilot/users"}, {method: "GET", path: "/batches/pilot/users/ann@example.com"},
-		{method: "DELETE", path: "/batches/pilot/users/ann@example.com"}, {method: "POST", path: "/batches/pilot/users/ann@example.com/retry"},
+		{method: "GET", path: "/batches/pilot/users"},
+		{method: "GET", path: "/batches/pilot/users/ann@example.com"},
+		{method: "DELETE", path: "/batches/pilot/users/ann@example.com"},
+		{method: "POST", path: "/batches/pilot/users/ann@example.com/retry"},
 		{method: "POST", path: "/batches/pilot/users/ann@example.com/credentials", body: map[string]any{"password": "x"}},
-		{method: "GET", path: "/batches/pilot/items"}, {method: "GET", path: "/batches/pilot/reports/errors"},
+		{method: "GET", path: "/batches/pilot/items"},
+		{method: "GET", path: "/batches/pilot/reports/errors"},
 		{method: "GET", path: "/batches/pilot/events"},
 	} {
 		r.token = admin

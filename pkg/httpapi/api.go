@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"reflect"
 	"strings"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"go.uber.org/zap"
 
-	"github.com/mailhaul/mailhaul/pkg/client"
 	"github.com/mailhaul/mailhaul/pkg/control"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -92,47 +90,17 @@ func New(c Config) http.Handler {
 	})
 }
 
-// humaConfig is huma without its documentation page (which loads scripts from
-// elsewhere), its schema links, and its own form of errors.
-func (a *api) humaConfig() huma.Config {
-	c := huma.DefaultConfig("Mailhaul", a.Version)
-	c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", nil
-	c.Info.Description = "Moves mailboxes between mail systems and keeps them in step until cutover."
-	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
-	c.Security = []map[string][]string{{"token": {}}}
-	c.Transformers = []huma.Transformer{func(_ huma.Context, _ string, v any) (any, error) {
-		if e, ok := v.(*huma.ErrorModel); ok {
-			return validation(e), nil
-		}
-		return v, nil
-	}}
-	return c
-}
-
-// describeProblems writes the form of our errors into the OpenAPI document.
-func (a *api) describeProblems() {
-	doc := a.huma.OpenAPI()
-	schema := doc.Components.Schemas.Schema(reflect.TypeFor[client.Problem](), true, "Problem")
-	for _, path := range doc.Paths {
-		for _, op := range []*huma.Operation{path.Get, path.Post, path.Patch, path.Delete} {
-			if op == nil {
-				continue
-			}
-			for _, r := range op.Responses {
-				if content := r.Content["application/problem+json"]; content != nil {
-					content.Schema = schema
-				}
-			}
-		}
-	}
-}
-
-// route registers one operation.
-func route[I, O any](a *api, method, path, id, summary string, h func(context.Context, control.Actor, *I) (*O, error), options ...func(*huma.Operation)) {
+// route registers one operation. The role is what package control asks of the actor;
+// it is only told here.
+func route[I, O any](a *api, role migration.Role, method, path, id, summary string, h func(context.Context, control.Actor, *I) (*O, error), options ...func(*huma.Operation)) {
 	op := huma.Operation{
 		Method: method, Path: path, OperationID: id, Summary: summary,
+		Security: []map[string][]string{{bearerScheme: {string(role)}}},
 		// slurp has read the body already, within its bounds.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
+	}
+	if method == http.MethodPost {
+		op.Parameters = []*huma.Param{&idempotencyKey}
 	}
 	for _, o := range options {
 		o(&op)
@@ -144,10 +112,6 @@ func route[I, O any](a *api, method, path, id, summary string, h func(context.Co
 		}
 		return out, nil
 	})
-}
-
-func status(code int) func(*huma.Operation) {
-	return func(op *huma.Operation) { op.DefaultStatus = code }
 }
 
 // noRoute answers paths and methods that do not exist.

@@ -3,10 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"reflect"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/mailhaul/mailhaul/pkg/client"
 	"github.com/mailhaul/mailhaul/pkg/control"
@@ -16,7 +13,7 @@ import (
 // BatchPath is the parameters of a batch's path.
 type BatchPath struct {
 	OrgPath
-	Name string `path:"name" maxLength:"64"`
+	Name string `path:"name" maxLength:"64" doc:"name of the batch"`
 }
 
 type batchOut struct{ Body client.Batch }
@@ -28,11 +25,12 @@ const (
 
 func (a *api) batchRoutes() {
 	c := a.Control
-	route(a, http.MethodGet, batchesPath, "listBatches", "List batches",
+	route(a, migration.Viewer, http.MethodGet, batchesPath, "listBatches", "List batches",
 		func(ctx context.Context, who control.Actor, in *struct {
 			OrgPath
 			Paging
-		}) (*pageOut[client.Batch], error) {
+		},
+		) (*pageOut[client.Batch], error) {
 			after, err := in.after()
 			if err != nil {
 				return nil, err
@@ -43,31 +41,33 @@ func (a *api) batchRoutes() {
 			}
 			return page(rows, in.Limit, batchWire, func(b control.Batch) string { return b.Name }), nil
 		})
-	route(a, http.MethodGet, batchPath, "getBatch", "Find a batch",
+	route(a, migration.Viewer, http.MethodGet, batchPath, "getBatch", "Show a batch",
 		func(ctx context.Context, who control.Actor, in *BatchPath) (*batchOut, error) {
 			return answerBatch(c.Batch(ctx, who, in.Org, in.Name))
 		})
-	route(a, http.MethodPatch, batchPath, "changeBatch", "Change a batch's settings",
+	route(a, migration.Operator, http.MethodPatch, batchPath, "changeBatch", "Change a batch's settings, also while it runs",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath
 			Body client.BatchChange
-		}) (*batchOut, error) {
+		},
+		) (*batchOut, error) {
 			change, err := batchChange(in.Body)
 			if err != nil {
 				return nil, err
 			}
 			return answerBatch(c.ChangeBatch(ctx, who, in.Org, in.Name, change))
 		})
-	route(a, http.MethodDelete, batchPath, "removeBatch", "Remove a batch: 204 when it is gone, 202 while a pass is ending",
+	route(a, migration.Operator, http.MethodDelete, batchPath, "removeBatch", "Remove a batch with its passwords and records",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath
-			Force      bool   `query:"force"`
+			Force      bool   `query:"force" doc:"whatever was synced, without confirm"`
 			KeepReport bool   `query:"keepReport" doc:"keep a final report"`
 			Confirm    string `query:"confirm" doc:"the batch's name"`
-		}) (*removed, error) {
+		},
+		) (*removed, error) {
 			return answerRemoved(c.RemoveBatch(ctx, who, in.Org, in.Name,
 				control.Removal{Force: in.Force, Confirm: in.Confirm, Keep: in.KeepReport}))
-		}, status(http.StatusNoContent))
+		}, goneOrSoon)
 	a.verbRoutes()
 	a.uploadRoutes()
 }
@@ -83,16 +83,17 @@ func (a *api) verbRoutes() {
 		{"sync", "Sync all users now", c.SyncBatch},
 		{"verify", "Compare both sides of every synced user", c.VerifyBatch},
 	} {
-		route(a, http.MethodPost, batchPath+"/"+v.verb, v.verb+"Batch", v.summary,
+		route(a, migration.Operator, http.MethodPost, batchPath+"/"+v.verb, v.verb+"Batch", v.summary,
 			func(ctx context.Context, who control.Actor, in *BatchPath) (*batchOut, error) {
 				return answerBatch(v.do(ctx, who, in.Org, in.Name))
 			})
 	}
-	route(a, http.MethodPost, batchPath+"/complete", "completeBatch", "Sync a last time, then no more",
+	route(a, migration.Operator, http.MethodPost, batchPath+"/complete", "completeBatch", "Sync a last time, then no more",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath
 			Body *client.Completion
-		}) (*batchOut, error) {
+		},
+		) (*batchOut, error) {
 			var at time.Time
 			if in.Body != nil && in.Body.At != nil {
 				at = *in.Body.At
@@ -147,12 +148,13 @@ type created struct {
 
 func (a *api) uploadRoutes() {
 	c := a.Control
-	route(a, http.MethodPost, batchesPath, "createBatch", "Make a batch from a CSV file",
+	route(a, migration.Operator, http.MethodPost, batchesPath, "createBatch", "Make a batch from a CSV file",
 		func(ctx context.Context, who control.Actor, in *struct {
 			OrgPath
 			DryRun      bool   `query:"dryRun" doc:"check the file, store nothing"`
-			ContentType string `header:"Content-Type"`
-		}) (*created, error) {
+			ContentType string `header:"Content-Type" hidden:"true"`
+		},
+		) (*created, error) {
 			u, err := parseUpload(in.ContentType, wholeBody(ctx))
 			if err != nil {
 				return nil, err
@@ -170,11 +172,12 @@ func (a *api) uploadRoutes() {
 			}
 			return &created{http.StatusCreated, batchWire(b)}, nil
 		}, status(http.StatusCreated))
-	route(a, http.MethodPost, batchPath+"/users", "addUsers", "Add the rows of a CSV file to a batch",
+	route(a, migration.Operator, http.MethodPost, batchPath+"/users", "addUsers", "Add the rows of a CSV file to a batch",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath
-			ContentType string `header:"Content-Type"`
-		}) (*struct{ Body client.Added }, error) {
+			ContentType string `header:"Content-Type" hidden:"true"`
+		},
+		) (*struct{ Body client.Added }, error) {
 			u, err := parseUpload(in.ContentType, wholeBody(ctx))
 			if err != nil {
 				return nil, err
@@ -186,23 +189,4 @@ func (a *api) uploadRoutes() {
 			return &struct{ Body client.Added }{client.Added(res)}, nil
 		})
 	a.describeUploads(batchesPath, batchPath+"/users")
-}
-
-// describeUploads writes the forms of an upload into the OpenAPI document, after the
-// routes are made: huma would hold every body against the first schema it finds.
-func (a *api) describeUploads(paths ...string) {
-	doc := a.huma.OpenAPI()
-	spec := doc.Components.Schemas.Schema(reflect.TypeFor[uploadJSON](), true, "Upload")
-	for _, path := range paths {
-		op := doc.Paths[path].Post
-		op.Description = "The body is multipart/form-data with the parts spec (JSON) and csv (a file), or JSON: the spec with the file " +
-			"as a string in csv, or the file alone as text/csv. Where users are added, only encoding and allowUnknownColumns of the spec count."
-		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-			"application/json": {Schema: spec},
-			"multipart/form-data": {Schema: &huma.Schema{Type: "object", Required: []string{"csv"}, Properties: map[string]*huma.Schema{
-				"spec": {Type: "string", Description: "the spec as JSON"},
-				"csv":  {Type: "string", Format: "binary"},
-			}}},
-		}}
-	}
 }

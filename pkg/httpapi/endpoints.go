@@ -12,7 +12,7 @@ import (
 // EndpointPath is the parameters of an endpoint's path.
 type EndpointPath struct {
 	OrgPath
-	Name string `path:"name" maxLength:"64"`
+	Name string `path:"name" maxLength:"64" doc:"name of the endpoint"`
 }
 
 type (
@@ -23,37 +23,40 @@ type (
 func (a *api) endpointRoutes() {
 	c := a.Control
 	const all, one = "/v1/orgs/{org}/endpoints", "/v1/orgs/{org}/endpoints/{name}"
-	route(a, http.MethodPost, all, "createEndpoint", "Make an endpoint, after a test",
+	route(a, migration.Admin, http.MethodPost, all, "createEndpoint", "Make an endpoint, after testing it",
 		func(ctx context.Context, who control.Actor, in *struct {
 			OrgPath
-			SkipTest bool `query:"skipTest"`
+			SkipTest bool `query:"skipTest" doc:"make it without testing it"`
 			Body     client.NewEndpoint
-		}) (*endpointOut, error) {
+		},
+		) (*endpointOut, error) {
 			e, err := c.CreateEndpoint(ctx, who, in.Org, in.Body.Name, endpointSpec(in.Body.EndpointSpec),
 				migration.NewSecret(in.Body.AdminPassword), in.SkipTest)
 			return &endpointOut{endpointWire(e)}, err
 		}, status(http.StatusCreated))
-	route(a, http.MethodGet, all, "listEndpoints", "List endpoints",
+	route(a, migration.Viewer, http.MethodGet, all, "listEndpoints", "List endpoints",
 		func(ctx context.Context, who control.Actor, in *struct {
 			OrgPath
 			Paging
-		}) (*pageOut[client.Endpoint], error) {
+		},
+		) (*pageOut[client.Endpoint], error) {
 			rows, err := c.Endpoints(ctx, who, in.Org)
 			if err != nil {
 				return nil, err
 			}
 			return slice(rows, in.Paging, endpointWire)
 		})
-	route(a, http.MethodGet, one, "getEndpoint", "Find an endpoint",
+	route(a, migration.Viewer, http.MethodGet, one, "getEndpoint", "Show an endpoint",
 		func(ctx context.Context, who control.Actor, in *EndpointPath) (*endpointOut, error) {
 			e, err := c.Endpoint(ctx, who, in.Org, in.Name)
 			return &endpointOut{endpointWire(e)}, err
 		})
-	route(a, http.MethodPatch, one, "changeEndpoint", "Change an endpoint, also while batches run",
+	route(a, migration.Admin, http.MethodPatch, one, "changeEndpoint", "Change an endpoint, also while batches run",
 		func(ctx context.Context, who control.Actor, in *struct {
 			EndpointPath
 			Body client.EndpointChange
-		}) (*endpointOut, error) {
+		},
+		) (*endpointOut, error) {
 			var password migration.Secret
 			if in.Body.AdminPassword != nil {
 				password = migration.NewSecret(*in.Body.AdminPassword)
@@ -62,7 +65,7 @@ func (a *api) endpointRoutes() {
 			e, err := c.ChangeEndpoint(ctx, who, in.Org, in.Name, change, password)
 			return &endpointOut{endpointWire(e)}, err
 		})
-	route(a, http.MethodDelete, one, "deleteEndpoint", "Delete an endpoint that no batch uses",
+	route(a, migration.Admin, http.MethodDelete, one, "deleteEndpoint", "Delete an endpoint that no batch uses",
 		func(ctx context.Context, who control.Actor, in *EndpointPath) (*none, error) {
 			return nil, c.DeleteEndpoint(ctx, who, in.Org, in.Name)
 		}, status(http.StatusNoContent))
@@ -71,11 +74,12 @@ func (a *api) endpointRoutes() {
 
 func (a *api) endpointTestRoute(path string) {
 	c := a.Control
-	route(a, http.MethodPost, path, "testEndpoint", "Test an endpoint stage by stage",
+	route(a, migration.Operator, http.MethodPost, path, "testEndpoint", "Test an endpoint stage by stage",
 		func(ctx context.Context, who control.Actor, in *struct {
 			EndpointPath
 			Body *client.EndpointTest
-		}) (*testOut, error) {
+		},
+		) (*testOut, error) {
 			var with control.Credentials
 			if in.Body != nil {
 				with = control.Credentials{User: in.Body.User, Password: migration.NewSecret(in.Body.Password)}

@@ -26,11 +26,12 @@ const (
 )
 
 func (a *api) eventRoutes() {
-	route(a, http.MethodGet, batchPath+"/events", "events", "What happens to a batch, as server-sent events",
+	route(a, migration.Viewer, http.MethodGet, batchPath+"/events", "events", "Follow what happens to a batch, as server-sent events",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath
 			Last string `header:"Last-Event-ID" doc:"go on after this event; absent: from the beginning"`
-		}) (*huma.StreamResponse, error) {
+		},
+		) (*huma.StreamResponse, error) {
 			after := int64(0)
 			if in.Last != "" {
 				var err error
@@ -53,7 +54,7 @@ func (a *api) eventRoutes() {
 				s := stream{api: a, w: w, line: http.NewResponseController(w), org: in.Org, batch: in.Name, last: after, token: bearer(r)}
 				s.run(r.Context(), list)
 			}}, nil
-		})
+		}, streams("text/event-stream"))
 }
 
 // stream is one client that listens to one batch.

@@ -12,8 +12,10 @@ func TestAPostSentTwiceIsDoneOnce(t *testing.T) {
 	e := newEnv(t)
 	admin := e.token("default", migration.Admin)
 	post := func(token, key, name string) answer {
-		return e.do(request{method: "POST", path: inDefault + "/endpoints", token: token,
-			body: map[string]any{"name": name, "host": "imap.example.com"}, header: map[string]string{"Idempotency-Key": key}})
+		return e.do(request{
+			method: "POST", path: inDefault + "/endpoints", token: token,
+			body: map[string]any{"name": name, "host": "imap.example.com"}, header: map[string]string{"Idempotency-Key": key},
+		})
 	}
 	first, second := post(admin, "k1", "old"), post(admin, "k1", "old")
 	if first.status != 201 || second.status != 201 || first.body != second.body || second.header.Get("Idempotency-Replayed") != "true" {
@@ -41,8 +43,10 @@ func TestTheSamePostAtTheSameTimeIsDoneOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			answers[i] = e.do(request{method: "POST", path: inDefault + "/tokens", token: admin,
-				body: `{"role":"viewer"}`, header: map[string]string{"Idempotency-Key": "k"}})
+			answers[i] = e.do(request{
+				method: "POST", path: inDefault + "/tokens", token: admin,
+				body: `{"role":"viewer"}`, header: map[string]string{"Idempotency-Key": "k"},
+			})
 		})
 	}
 	wg.Wait()

@@ -9,7 +9,7 @@ import (
 
 // Paging is the parameters of every list.
 type Paging struct {
-	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
+	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000" doc:"how many items a page has at most"`
 	Cursor string `query:"cursor" doc:"nextCursor of the page before"`
 }
 

@@ -8,16 +8,18 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/mailhaul/mailhaul/pkg/control"
+	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/report"
 )
 
 func (a *api) reportRoutes() {
-	route(a, http.MethodGet, batchPath+"/reports/{report}", "report", "statistics, errors or receipts of a batch as CSV or JSON",
+	route(a, migration.Viewer, http.MethodGet, batchPath+"/reports/{report}", "report", "A batch's statistics, errors or receipts",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath
-			Report string `path:"report"`
-			Format string `query:"format" default:"csv"`
-		}) (*huma.StreamResponse, error) {
+			Report string `path:"report" doc:"statistics, errors or receipts"`
+			Format string `query:"format" default:"csv" doc:"csv or json"`
+		},
+		) (*huma.StreamResponse, error) {
 			kind, format := report.Kind(in.Report), report.Format(in.Format)
 			write, err := a.Control.Report(ctx, who, in.Org, in.Name, kind, format)
 			if err != nil {
@@ -32,5 +34,5 @@ func (a *api) reportRoutes() {
 					panic(http.ErrAbortHandler)
 				}
 			}}, nil
-		})
+		}, streams("text/csv", "application/json"))
 }

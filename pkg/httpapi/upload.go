@@ -22,7 +22,7 @@ type upload struct {
 // uploadJSON is an upload as JSON.
 type uploadJSON struct {
 	client.BatchSpec
-	CSV *string `json:"csv" doc:"the file"`
+	CSV *string `json:"csv" nullable:"false" doc:"the CSV file"`
 }
 
 // parseUpload takes a body apart: multipart with the parts spec and csv, JSON with the

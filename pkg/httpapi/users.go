@@ -13,7 +13,7 @@ import (
 // UserPath is the parameters of a user's path.
 type UserPath struct {
 	BatchPath
-	Email string `path:"email" maxLength:"320"`
+	Email string `path:"email" maxLength:"320" doc:"the address of the target mailbox"`
 }
 
 type userOut struct{ Body client.User }
@@ -21,13 +21,14 @@ type userOut struct{ Body client.User }
 func (a *api) userRoutes() {
 	c := a.Control
 	const all, one = batchPath + "/users", batchPath + "/users/{email}"
-	route(a, http.MethodGet, all, "listUsers", "List a batch's users",
+	route(a, migration.Viewer, http.MethodGet, all, "listUsers", "List a batch's users",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath
 			Paging
-			Status string `query:"status"`
-			Code   string `query:"code"`
-		}) (*pageOut[client.User], error) {
+			Status string `query:"status" doc:"only users of this status, such as Failed"`
+			Code   string `query:"code" doc:"only users with this code, such as AuthFailed"`
+		},
+		) (*pageOut[client.User], error) {
 			after, err := in.after()
 			if err != nil {
 				return nil, err
@@ -39,14 +40,14 @@ func (a *api) userRoutes() {
 			}
 			return page(rows, in.Limit, userWire, func(u migration.User) string { return u.EmailAddress }), nil
 		})
-	route(a, http.MethodGet, one, "getUser", "Find a user",
+	route(a, migration.Viewer, http.MethodGet, one, "getUser", "Show a user",
 		func(ctx context.Context, who control.Actor, in *UserPath) (*userOut, error) {
 			return answerUser(c.User(ctx, who, in.Org, in.Name, in.Email))
 		})
-	route(a, http.MethodDelete, one, "removeUser", "Take a user out of its batch: 204 when it is gone, 202 while its pass is ending",
+	route(a, migration.Operator, http.MethodDelete, one, "removeUser", "Take a user out of its batch",
 		func(ctx context.Context, who control.Actor, in *UserPath) (*removed, error) {
 			return answerRemoved(c.RemoveUser(ctx, who, in.Org, in.Name, in.Email))
-		}, status(http.StatusNoContent))
+		}, goneOrSoon)
 	for _, v := range []struct {
 		verb, summary string
 		do            func(context.Context, control.Actor, string, string, string) (migration.User, error)
@@ -56,16 +57,17 @@ func (a *api) userRoutes() {
 		{"complete", "Sync a user a last time, then no more", c.CompleteUser},
 		{"reset", "Forget what is known of a user's messages", c.ResetUser},
 	} {
-		route(a, http.MethodPost, one+"/"+v.verb, v.verb+"User", v.summary,
+		route(a, migration.Operator, http.MethodPost, one+"/"+v.verb, v.verb+"User", v.summary,
 			func(ctx context.Context, who control.Actor, in *UserPath) (*userOut, error) {
 				return answerUser(v.do(ctx, who, in.Org, in.Name, in.Email))
 			})
 	}
-	route(a, http.MethodPost, one+"/credentials", "setCredentials", "Give a user new credentials",
+	route(a, migration.Operator, http.MethodPost, one+"/credentials", "setCredentials", "Give a user new credentials; it goes on by itself",
 		func(ctx context.Context, who control.Actor, in *struct {
 			UserPath
 			Body client.Credentials
-		}) (*userOut, error) {
+		},
+		) (*userOut, error) {
 			return answerUser(c.SetCredentials(ctx, who, in.Org, in.Name, in.Email, control.UserCredentials{
 				UserName: in.Body.UserName, TargetUserName: in.Body.TargetUserName,
 				Password: migration.NewSecret(in.Body.Password), TargetPassword: migration.NewSecret(in.Body.TargetPassword),
@@ -76,12 +78,13 @@ func (a *api) userRoutes() {
 
 func (a *api) itemRoute() {
 	c := a.Control
-	route(a, http.MethodGet, batchPath+"/items", "listItems", "List the messages that were skipped or failed",
+	route(a, migration.Viewer, http.MethodGet, batchPath+"/items", "listItems", "List the messages that were skipped or failed",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath
 			Paging
-			Code string `query:"code"`
-		}) (*pageOut[client.Item], error) {
+			Code string `query:"code" doc:"only those with this code, such as MessageTooLarge"`
+		},
+		) (*pageOut[client.Item], error) {
 			after, err := in.afterID()
 			if err != nil {
 				return nil, err
