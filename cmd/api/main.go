@@ -22,14 +22,6 @@ const usage = `api is Mailhaul's control plane. Any number may run on one databa
 Flags (each is also an environment variable, named in brackets):
 `
 
-const secretsUsage = `
-Without flags, from the environment or a file named by NAME_FILE alone:
-  MAILHAUL_DATABASE_URL     postgres://… or sqlite:///abs/path.db
-  MAILHAUL_REDIS_URL        redis://…, rediss://… or redis-sentinel://…
-  MAILHAUL_MASTER_KEY       made by "mailhaul vault keygen"
-  MAILHAUL_BOOTSTRAP_TOKEN  an owner's token while there is no other (at least 20 characters)
-`
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
@@ -38,7 +30,9 @@ func main() {
 
 func run(ctx context.Context, args []string) int {
 	flags := pflag.NewFlagSet("api", pflag.ContinueOnError)
-	flags.Usage = func() { fmt.Fprint(os.Stderr, usage, flags.FlagUsages(), secretsUsage) }
+	flags.Usage = func() {
+		fmt.Fprint(os.Stderr, usage, flags.FlagUsages(), "\n", config.SecretsHelp(config.DescribeAPI()))
+	}
 	config.APIFlags(flags)
 	if err := flags.Parse(args); errors.Is(err, pflag.ErrHelp) {
 		return 0

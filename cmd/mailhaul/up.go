@@ -20,7 +20,10 @@ func newUpCommand(_ *global) *cobra.Command {
 
 The directory holds the database, the master key and the first token; it is made where
 it is missing, for its owner alone, and belongs to one process at a time. Interrupted or
-killed at any moment, it goes on from there when it is started again.`,
+killed at any moment, it goes on from there when it is started again. A database,
+a Redis or a master key that is given is used in place of its own.
+
+` + config.SecretsHelp(config.DescribeStandalone()),
 		Example: "  mailhaul up --data ~/mailhaul",
 		Args:    cobra.NoArgs,
 	}

@@ -22,13 +22,6 @@ const usage = `worker runs Mailhaul's passes. Any number may run on one database
 Flags (each is also an environment variable, named in brackets):
 `
 
-const secretsUsage = `
-Without flags, from the environment or a file named by NAME_FILE alone:
-  MAILHAUL_DATABASE_URL     postgres://… or sqlite:///abs/path.db
-  MAILHAUL_REDIS_URL        redis://…, rediss://… or redis-sentinel://…
-  MAILHAUL_MASTER_KEY       the same as the API's
-`
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
@@ -37,7 +30,9 @@ func main() {
 
 func run(ctx context.Context, args []string) int {
 	flags := pflag.NewFlagSet("worker", pflag.ContinueOnError)
-	flags.Usage = func() { fmt.Fprint(os.Stderr, usage, flags.FlagUsages(), secretsUsage) }
+	flags.Usage = func() {
+		fmt.Fprint(os.Stderr, usage, flags.FlagUsages(), "\n", config.SecretsHelp(config.DescribeWorker()))
+	}
 	config.WorkerFlags(flags)
 	if err := flags.Parse(args); errors.Is(err, pflag.ErrHelp) {
 		return 0

@@ -49,6 +49,7 @@ const (
 	defaultAPIListen    = "127.0.0.1:8080"
 	defaultWorkerListen = "127.0.0.1:9090"
 	minBootstrapToken   = 20
+	bootstrapUsage      = "an owner's token while there is no other (at least 20 characters)"
 	keyAdvice           = "make a key with \"mailhaul vault keygen\", keep it safe, and give it to every process in MAILHAUL_MASTER_KEY, or in a file named by MAILHAUL_MASTER_KEY_FILE"
 	databaseAdvice      = "give the database, such as sqlite:///var/lib/mailhaul/mailhaul.db (absolute path), the same to every process"
 	openPlainAdvice     = "is reachable from other machines and would speak plain HTTP: set MAILHAUL_TLS_CERT and MAILHAUL_TLS_KEY, or MAILHAUL_PLAIN_HTTP=true where a proxy in front does TLS"
@@ -57,9 +58,9 @@ const (
 
 func (c *Common) table() table {
 	return table{
-		{name: "DATABASE_URL", secret: true, advice: databaseAdvice, set: secretURL(&c.DatabaseURL, "sqlite://", "postgres://", "postgresql://")},
-		{name: "REDIS_URL", secret: true, advice: redisAdvice, set: secretURL(&c.RedisURL, "redis://", "rediss://", "redis-sentinel://")},
-		{name: "MASTER_KEY", secret: true, advice: keyAdvice, set: secret(&c.MasterKey)},
+		{name: "DATABASE_URL", secret: true, usage: "the database: postgres://… or sqlite:///abs/path.db", advice: databaseAdvice, set: secretURL(&c.DatabaseURL, "sqlite://", "postgres://", "postgresql://")},
+		{name: "REDIS_URL", secret: true, usage: "the Redis that carries the work: redis://…, rediss://… or redis-sentinel://…", advice: redisAdvice, set: secretURL(&c.RedisURL, "redis://", "rediss://", "redis-sentinel://")},
+		{name: "MASTER_KEY", secret: true, usage: "master keys, separated by commas or line ends: the first seals, all open; made by \"mailhaul vault keygen\"", advice: keyAdvice, set: secret(&c.MasterKey)},
 		{name: "ALLOW_PRIVATE_NETWORKS", usage: "true or a list of CIDRs: mail servers may have private addresses", set: text(&c.AllowPrivateNetworks)},
 		{name: "LOG_LEVEL", preset: "info", usage: "debug, info, warn or error", set: oneOf(&c.LogLevel, "debug", "info", "warn", "error")},
 		{name: "LOG_FORMAT", preset: "json", usage: "json or console", set: oneOf(&c.LogFormat, "json", "console")},
@@ -78,7 +79,7 @@ func (h *HTTP) table(listen string) table {
 
 func (a *API) table() table {
 	return append(append(a.Common.table(), a.HTTP.table(defaultAPIListen)...),
-		setting{name: "BOOTSTRAP_TOKEN", secret: true, set: a.setBootstrapToken},
+		setting{name: "BOOTSTRAP_TOKEN", secret: true, usage: bootstrapUsage, set: a.setBootstrapToken},
 		setting{name: "RESYNC_INTERVAL", preset: "24h", usage: "how often a synced mailbox is synced again, where its batch does not say", set: duration(&a.ResyncInterval, time.Second)},
 	)
 }

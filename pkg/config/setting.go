@@ -73,16 +73,11 @@ type table []setting
 func (t table) addFlags(flags *pflag.FlagSet) {
 	for _, s := range t {
 		if !s.secret {
-			flags.String(s.flag(), "", s.usage+" ["+s.variable()+"]"+presetText(s.preset))
+			flags.String(s.flag(), "", s.usage+" ["+s.variable()+"]")
+			// The value stays empty, so that the environment is asked; help tells the preset.
+			flags.Lookup(s.flag()).DefValue = s.preset
 		}
 	}
-}
-
-func presetText(preset string) string {
-	if preset == "" {
-		return ""
-	}
-	return " (default " + preset + ")"
 }
 
 // load fills in every setting and returns what is wrong with them, in the table's

@@ -33,7 +33,7 @@ func (s *Standalone) table() table {
 	}
 	t = append(t, s.HTTP.table(defaultAPIListen)...)
 	return append(t,
-		setting{name: "BOOTSTRAP_TOKEN", secret: true, set: func(v string) error {
+		setting{name: "BOOTSTRAP_TOKEN", secret: true, usage: bootstrapUsage, set: func(v string) error {
 			err := api.setBootstrapToken(v)
 			s.BootstrapToken = api.BootstrapToken
 			return err
