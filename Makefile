@@ -2,13 +2,14 @@
 # make test     installs what the tests need where it may (root or sudo), then runs them all
 # make check    formatting, vet, lint (with the floors of ARCHITECTURE.md), go.mod tidy
 # make fmt      formats
+# make docs     writes the references in docs/ anew, from the API and the commands
 # make bench    the speed table against mbsync and the raw ceiling (root; see bench/README.md)
 
 GO   ?= go
 # The linter is pinned in a module of its own, so that its dependencies are not ours.
 LINT  = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test check fmt bench
+.PHONY: build test check fmt docs bench
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -24,6 +25,9 @@ check:
 
 fmt:
 	$(LINT) fmt
+
+docs:
+	$(GO) test ./cmd/mailhaul ./pkg/httpapi -run Reference -update
 
 bench:
 	.ci/deps dovecot-imapd isync openssl python3

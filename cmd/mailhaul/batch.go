@@ -128,8 +128,7 @@ func newBatchCreate(g *global) *cobra.Command {
 	var f csvFlags
 	var startAt string
 	var dryRun bool
-	cmd := &cobra.Command{Use: "create [NAME] --csv FILE --source ENDPOINT --target ENDPOINT", Short: "Make a batch from a CSV file", Args: cobra.MaximumNArgs(1),
-		Example: "  mailhaul batch create --csv pilot.csv --source old --target new --autostart"}
+	cmd := &cobra.Command{Use: "create [NAME] --csv FILE --source ENDPOINT --target ENDPOINT", Short: "Make a batch from a CSV file", Args: cobra.MaximumNArgs(1)}
 	f.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&spec.SourceEndpoint, "source", "", "source endpoint")

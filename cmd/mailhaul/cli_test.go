@@ -62,8 +62,10 @@ func TestExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	problem := func(status int, code string) *client.Problem {
-		return &client.Problem{Status: status, Code: code, Detail: "said", Remedy: "do",
-			Problems: []client.FieldProblem{{Line: 3, Column: "Email\x1b[2JAddress", Reason: "not an address"}}, More: 7}
+		return &client.Problem{
+			Status: status, Code: code, Detail: "said", Remedy: "do",
+			Problems: []client.FieldProblem{{Line: 3, Column: "Email\x1b[2JAddress", Reason: "not an address"}}, More: 7,
+		}
 	}
 	tests := []struct {
 		args string

@@ -111,8 +111,7 @@ func (f *endpointFlags) add(cmd *cobra.Command) {
 func newEndpointCreate(g *global) *cobra.Command {
 	var f endpointFlags
 	var noTest bool
-	cmd := &cobra.Command{Use: "create NAME", Short: "Make an endpoint, after testing it", Args: cobra.ExactArgs(1),
-		Example: "  mailhaul endpoint create old --host imap.example.com --login-template '{user}*{admin}' --admin-user root --admin-password-file -"}
+	cmd := &cobra.Command{Use: "create NAME", Short: "Make an endpoint, after testing it", Args: cobra.ExactArgs(1)}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&noTest, "no-test", false, "make it without testing it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

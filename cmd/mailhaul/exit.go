@@ -23,6 +23,31 @@ const (
 	exitInterrupted = 130
 )
 
+// exitCodes are told by help and by the reference.
+var exitCodes = []struct {
+	code    int
+	meaning string
+}{
+	{exitDone, "in step, or done"},
+	{exitFailed, "failed"},
+	{exitUsage, "usage or configuration"},
+	{exitExceptions, "finished with exceptions (items skipped or failed)"},
+	{exitUnreachable, "unreachable"},
+	{exitAuth, "authentication"},
+	{exitConflict, "conflict"},
+	{exitInterrupted, "interrupted"},
+}
+
+// exitHelp is the list of them, for help.
+func exitHelp() string {
+	var b strings.Builder
+	b.WriteString("Exit codes:\n")
+	for _, c := range exitCodes {
+		fmt.Fprintf(&b, "  %-4d %s\n", c.code, c.meaning)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
 // exitError ends the program with a code. Err may be nil: all has been said.
 type exitError struct {
 	code int

@@ -53,19 +53,15 @@ func (g *global) run(ctx context.Context, args []string, env func(string) (strin
 
 func newRootCommand(g *global, env func(string) (string, bool)) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "mailhaul",
-		Short: "Move mailboxes from one mail system to another, and keep them in step until cutover",
-		Long: `Move mailboxes from one mail system to another, and keep them in step until cutover.
-
-Exit codes: 0 in step or done; 1 failed; 2 usage or configuration; 3 finished with
-exceptions (items skipped or failed); 10 unreachable; 11 authentication; 12 conflict;
-130 interrupted.`,
+		Use:          "mailhaul",
+		Short:        "Move mailboxes from one mail system to another, and keep them in step until cutover",
+		Long:         "Move mailboxes from one mail system to another, and keep them in step until cutover.\n\n" + exitHelp(),
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return g.checkOutput() },
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&g.api, "api", or(env, "MAILHAUL_API", defaultAPI), "URL of the API (MAILHAUL_API)")
-	f.StringVar(&g.token, "token", "", "token (better: MAILHAUL_TOKEN)")
+	f.StringVar(&g.token, "token", "", "token; better given in MAILHAUL_TOKEN, where other users do not see it")
 	f.StringVar(&g.org, "org", or(env, "MAILHAUL_ORG", migration.DefaultOrg), "organisation (MAILHAUL_ORG)")
 	f.StringVar(&g.output, "output", "table", "table, json, ndjson or csv")
 	f.BoolVar(&g.noColor, "no-color", false, "no colours")
@@ -78,6 +74,7 @@ exceptions (items skipped or failed); 10 unreachable; 11 authentication; 12 conf
 		root.AddCommand(make(g))
 	}
 	checkArgs(root)
+	addExamples(root)
 	// The token's default is not written into the flag: --help would show it.
 	if token, ok := env("MAILHAUL_TOKEN"); ok {
 		root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {

@@ -27,8 +27,6 @@ to carry over what is new: with --state a pass with nothing new takes a handful 
 trips, and what you delete or re-flag at the target stays so; without it, what is at the
 target already is recognised and not copied again. It may be killed at any moment.
 ` + pairHelp,
-		Example: `  MAILHAUL_SOURCE_PASSWORD=… MAILHAUL_TARGET_PASSWORD=… \
-  mailhaul sync --source imaps://anna%40example.org@old.example.org --target imaps://anna%40example.com@new.example.com --state anna.state`,
 		Args: cobra.NoArgs,
 	}
 	p.add(cmd)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,9 +24,8 @@ it is missing, for its owner alone, and belongs to one process at a time. Interr
 killed at any moment, it goes on from there when it is started again. A database,
 a Redis or a master key that is given is used in place of its own.
 
-` + config.SecretsHelp(config.DescribeStandalone()),
-		Example: "  mailhaul up --data ~/mailhaul",
-		Args:    cobra.NoArgs,
+` + strings.TrimSpace(config.SecretsHelp(config.DescribeStandalone())),
+		Args: cobra.NoArgs,
 	}
 	config.StandaloneFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -46,8 +46,10 @@ func newBatchWatch(g *global) *cobra.Command {
 func newBatchWait(g *global) *cobra.Command {
 	var until string
 	var timeout time.Duration
-	cmd := &cobra.Command{Use: "wait NAME", Short: "Wait until a batch is synced or completed", Args: cobra.ExactArgs(1),
-		Long: "Wait until a batch is synced or completed.\n\nExit code 0: in step; 3: with users failed or items skipped; 1: failed, stopped, or the time is up."}
+	cmd := &cobra.Command{
+		Use: "wait NAME", Short: "Wait until a batch is synced or completed", Args: cobra.ExactArgs(1),
+		Long: "Wait until a batch is synced or completed.\n\nExit code 0: in step; 3: with users failed or items skipped; 1: failed, stopped, or the time is up.",
+	}
 	cmd.Flags().StringVar(&until, "for", "Synced", "Synced or Completed")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up after this time; 0: never")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -138,7 +138,7 @@ type BatchSpec struct {
 	IncludeFolders      []string   `json:"includeFolders,omitempty" nullable:"true" doc:"only these folders"`
 	Deletions           string     `json:"deletions,omitempty" doc:"keep"`
 	ResyncInterval      string     `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
-	Notify              []string   `json:"notify,omitempty" nullable:"true" doc:"mail addresses to notify"`
+	Notify              []string   `json:"notify,omitempty" nullable:"true" doc:"mail addresses for the reports, kept with the batch; mail is not sent yet"`
 	Encoding            string     `json:"encoding,omitempty" doc:"of the CSV file, where it is not UTF-8"`
 	AllowUnknownColumns bool       `json:"allowUnknownColumns,omitempty" doc:"pass over columns of the file that are not known"`
 }
@@ -149,7 +149,7 @@ type BatchChange struct {
 	IncludeFolders *[]string `json:"includeFolders,omitempty" doc:"only these folders"`
 	Deletions      *string   `json:"deletions,omitempty" doc:"keep"`
 	ResyncInterval *string   `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
-	Notify         *[]string `json:"notify,omitempty" doc:"mail addresses to notify"`
+	Notify         *[]string `json:"notify,omitempty" doc:"mail addresses for the reports, kept with the batch; mail is not sent yet"`
 }
 
 // Batch is a batch.
@@ -165,7 +165,7 @@ type Batch struct {
 	IncludeFolders []string       `json:"includeFolders" nullable:"false" doc:"the only folders that are synced; empty: all"`
 	Deletions      string         `json:"deletions" doc:"keep: nothing is ever deleted at the target"`
 	ResyncInterval string         `json:"resyncInterval" doc:"between two syncs of a user"`
-	Notify         []string       `json:"notify" nullable:"false" doc:"mail addresses that are notified"`
+	Notify         []string       `json:"notify" nullable:"false" doc:"mail addresses for the reports; mail is not sent yet"`
 	Status         string         `json:"status" doc:"Created, Syncing, Synced, SyncedWithErrors, Stopping, Stopped, Completing, Completed, CompletedWithErrors, Failed or Removing"`
 	Counts         map[string]int `json:"counts" doc:"total, and users by status"`
 	Messages       Messages       `json:"messages" doc:"sums over its users"`

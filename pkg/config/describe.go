@@ -38,11 +38,11 @@ func (t table) describe() []Described {
 // SecretsHelp is the end of a program's help: the settings that have no flag.
 func SecretsHelp(settings []Described) string {
 	var b strings.Builder
-	b.WriteString("Without flags, from the environment or a file named by NAME_FILE alone:\n")
+	b.WriteString("Without flags, from the environment or a file named by NAME_FILE alone:\n\n")
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, s := range settings {
 		if s.Flag == "" {
-			fmt.Fprintf(w, "  %s\t%s\n", s.Variable, s.Usage)
+			fmt.Fprintf(w, "    %s\t%s\n", s.Variable, s.Usage)
 		}
 	}
 	_ = w.Flush() // a Builder never fails

@@ -58,7 +58,7 @@ const (
 
 func (c *Common) table() table {
 	return table{
-		{name: "DATABASE_URL", secret: true, usage: "the database: postgres://… or sqlite:///abs/path.db", advice: databaseAdvice, set: secretURL(&c.DatabaseURL, "sqlite://", "postgres://", "postgresql://")},
+		{name: "DATABASE_URL", secret: true, usage: "the database: sqlite:///abs/path.db", advice: databaseAdvice, set: secretURL(&c.DatabaseURL, "sqlite://", "postgres://", "postgresql://")},
 		{name: "REDIS_URL", secret: true, usage: "the Redis that carries the work: redis://…, rediss://… or redis-sentinel://…", advice: redisAdvice, set: secretURL(&c.RedisURL, "redis://", "rediss://", "redis-sentinel://")},
 		{name: "MASTER_KEY", secret: true, usage: "master keys, separated by commas or line ends: the first seals, all open; made by \"mailhaul vault keygen\"", advice: keyAdvice, set: secret(&c.MasterKey)},
 		{name: "ALLOW_PRIVATE_NETWORKS", usage: "true or a list of CIDRs: mail servers may have private addresses", set: text(&c.AllowPrivateNetworks)},
