@@ -34,6 +34,9 @@ type Job struct {
 	Window int
 	// Yield is asked after each window whether to stop there; nil: never.
 	Yield func() bool
+	// Stop, once closed, ends the pass also while it only waits for folders to settle:
+	// no window ends in that time. nil: nothing does.
+	Stop <-chan struct{}
 	// Observe is told the tally after each window; nil: nobody.
 	Observe func(migration.Tally)
 	// DryRun surveys and plans, and changes nothing anywhere: no record either.
@@ -48,7 +51,7 @@ type Outcome struct {
 	Items []migration.Item
 	// Renamed are folders that have another path at the target.
 	Renamed []Renamed
-	// Yielded is set where Yield stopped the pass with work left.
+	// Yielded is set where Yield or Stop ended the pass with work left.
 	Yielded bool
 	// Progress is whether at least one window was committed.
 	Progress bool

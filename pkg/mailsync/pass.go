@@ -175,10 +175,13 @@ func (p *pass) read(ctx context.Context, queue []*work, w *writer) error {
 	return nil
 }
 
-// await waits until the writer hands a folder back or one has settled.
+// await waits until the writer hands a folder back or one has settled. The folders
+// that settle wait for the next pass where this one is to stop.
 func (p *pass) await(ctx context.Context, w *writer, wait time.Duration, waiting int, queue *[]*work, outstanding *int) error {
 	var settled <-chan time.Time
+	var stop <-chan struct{}
 	if wait > 0 {
+		stop = p.job.Stop
 		t := time.NewTimer(wait)
 		defer t.Stop()
 		settled = t.C
@@ -194,6 +197,8 @@ func (p *pass) await(ctx context.Context, w *writer, wait time.Duration, waiting
 			*queue = append(*queue, back)
 		}
 	case <-settled:
+	case <-stop:
+		p.yield()
 	}
 	return nil
 }
@@ -321,10 +326,14 @@ func (p *pass) committed() {
 	p.progress, p.trouble = true, 0
 	p.mu.Unlock()
 	if p.job.Yield != nil && p.job.Yield() {
-		p.mu.Lock()
-		p.yielded = true
-		p.mu.Unlock()
+		p.yield()
 	}
+}
+
+func (p *pass) yield() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.yielded = true
 }
 
 // outcome closes the books: in a pass that has ended, what was seen and not dealt

@@ -345,6 +345,40 @@ func TestYield(t *testing.T) {
 	})
 }
 
+// TestStopWhileFoldersSettle: a process that is to end does not wait for servers that
+// may still be at work.
+func TestStopWhileFoldersSettle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		p.source.Deliver("INBOX", letter("one"), day)
+		died, die := context.WithCancelCause(t.Context())
+		p.target.Step = func(op string) mailboxtest.Fate {
+			if op == "append" {
+				die(migration.ErrLeaseLost)
+			}
+			return mailboxtest.Done
+		}
+		if _, err := mailsync.Run(died, mailsync.Job{Source: p.source.Open, Target: p.target.Open, Records: p.records}); err != migration.ErrLeaseLost {
+			t.Fatalf("the pass that died: %v", err)
+		}
+		p.target.Step = nil
+		stop := make(chan struct{})
+		time.AfterFunc(time.Second, func() { close(stop) })
+		p.job.Stop = stop
+		begun := time.Now()
+		out := p.mustRun()
+		if took := time.Since(begun); !out.Yielded || took != time.Second {
+			t.Errorf("yielded %v after %s, want after a second", out.Yielded, took)
+		}
+		p.job.Stop = nil
+		begun = time.Now()
+		if out := p.mustRun(); time.Since(begun) < 10*time.Second {
+			t.Errorf("the next pass did not let the folder settle: %s, %+v", time.Since(begun), out.Tally)
+		}
+		p.same()
+	})
+}
+
 func TestNewestFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t)

@@ -26,5 +26,6 @@
 // A pass ends early, with all that is done recorded, when its time slice is over or
 // the process drains (between windows: it goes on elsewhere), and when an operator
 // stopped or removed the user (seen within 3 s, obeyed between windows; a pass that
-// hangs longer is cut off with migration.ErrStopped).
+// hangs longer is cut off with migration.ErrStopped). One that only waits for folders to
+// settle ends at once: the next pass waits in its place.
 package pass

@@ -106,6 +106,36 @@ func TestADrainHandsThePassOn(t *testing.T) {
 	w.admit() // at once, by anybody
 }
 
+// TestWhatOnlyWaitsIsToldToStop: between windows nobody is asked while folders settle.
+func TestWhatOnlyWaitsIsToldToStop(t *testing.T) {
+	for _, drain := range []bool{true, false} {
+		w := newWorld(t, nil, alice())
+		begun := make(chan struct{})
+		w.engine(func(ctx context.Context, job mailsync.Job) (mailsync.Outcome, error) {
+			close(begun)
+			select {
+			case <-job.Stop:
+			case <-ctx.Done():
+			}
+			return mailsync.Outcome{Yielded: true}, context.Cause(ctx)
+		})
+		l := w.admit()
+		wait := w.background(l)
+		<-begun
+		if drain {
+			close(w.draining)
+		} else {
+			_, err := w.db.StopUsers(t.Context(), w.batch.ID)
+			must(t, err)
+			w.lookForStops(t.Context(), w.heart.all())
+		}
+		wait()
+		if w.leases() != 0 {
+			t.Errorf("drain %v: the lease is not free", drain)
+		}
+	}
+}
+
 func TestALostLeaseEndsThePassWithoutAWord(t *testing.T) {
 	w := newWorld(t, nil, alice())
 	begun, cause := make(chan struct{}), make(chan error, 1)

@@ -153,11 +153,21 @@ func (p *pass) prepare(ctx context.Context) error {
 
 // sync runs the engine over the mailbox pair.
 func (p *pass) sync(ctx context.Context) error {
+	stop := make(chan struct{})
+	defer alongside(func(over <-chan struct{}) {
+		select {
+		case <-over:
+			return
+		case <-p.hold.stopped:
+		case <-p.r.Draining:
+		}
+		close(stop)
+	})()
 	out, err := p.r.Engine.Run(ctx, mailsync.Job{
 		Source: p.source.open, Target: p.target.open,
 		Records: records{p.r.Store, p.lease.Token},
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
-		Yield: p.yield, Observe: p.counted.observe,
+		Yield: p.yield, Stop: stop, Observe: p.counted.observe,
 	})
 	p.result.Tally, p.result.Progress, p.result.Yielded = out.Tally, out.Progress, out.Yielded
 	p.items = out.Items
