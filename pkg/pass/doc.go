@@ -15,8 +15,8 @@
 //  4. Park an endpoint whose own fault ended the pass, or end the park of one that
 //     proved to be well (park.go).
 //  5. Read the user again, for what an operator asked meanwhile; Advance it; Finish,
-//     which writes the state and frees the lease at once. After a completed last
-//     sync the user's secrets are erased.
+//     which writes the state and frees the lease at once; with a completed last sync
+//     the user's secrets are erased in the same moment.
 //
 // One goroutine renews all leases of the process every 3 s (heartbeat.go). A pass
 // whose lease was not renewed for 8 s, or is another's by now, ends with

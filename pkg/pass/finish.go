@@ -80,22 +80,6 @@ func (p *pass) writeOnce(ctx context.Context) error {
 		return fmt.Errorf("write the result: %w", err)
 	}
 	p.user.UserState = next
-	return p.eraseSecrets(ctx, next)
-}
-
-// eraseSecrets forgets the passwords of a user who is completed. The lease is free
-// already: an error is logged, not retried by another pass.
-func (p *pass) eraseSecrets(ctx context.Context, next migration.UserState) error {
-	if next.Status != migration.UserCompleted && next.Status != migration.UserCompletedWithWarnings {
-		return nil
-	}
-	_, err := p.r.Store.ChangeUser(ctx, p.lease.UserID, func(u *migration.User) error {
-		u.SourceSecret, u.TargetSecret = nil, nil
-		return nil
-	})
-	if err != nil {
-		p.log.Error("secrets of a completed user not erased", zap.Error(err))
-	}
 	return nil
 }
 

@@ -18,8 +18,9 @@ type Store interface {
 	Claim(ctx context.Context, token int64, workerID string) (migration.Lease, error)
 	// Beat renews the worker's leases and returns those that are still its own.
 	Beat(ctx context.Context, workerID string, tokens []int64) (alive []int64, err error)
-	// Finish writes the user's state and frees the lease, both or neither. It may have
-	// happened although an error came back: then the token is stale.
+	// Finish writes the user's state, frees the lease, and erases the secrets of a user
+	// that is completed, all or nothing. It may have happened although an error came
+	// back: then the token is stale.
 	Finish(ctx context.Context, token int64, next migration.UserState, totals migration.Totals, last migration.Tally,
 		items []migration.Item, events []migration.Event) error
 
@@ -31,8 +32,6 @@ type Store interface {
 	BatchByID(ctx context.Context, id int64) (migration.Batch, error)
 	EndpointByID(ctx context.Context, id int64) (migration.Endpoint, error)
 	SetPark(ctx context.Context, endpointID int64, p migration.Park) error
-	// ChangeUser reads, changes and writes in one transaction.
-	ChangeUser(ctx context.Context, id int64, change func(*migration.User) error) (migration.User, error)
 }
 
 // Vault unseals what is needed to log in.
