@@ -19,7 +19,7 @@ func newUpCommand(_ *global) *cobra.Command {
 		Short: "Run everything on this machine: API, dispatcher and workers in one process",
 		Long: `Run everything on this machine: API, dispatcher and workers in one process.
 
-The directory holds the database, the master key and the first token; it is made where
+The directory holds the database, the master key and an owner's token; it is made where
 it is missing, for its owner alone, and belongs to one process at a time. Interrupted or
 killed at any moment, it goes on from there when it is started again. A database,
 a Redis or a master key that is given is used in place of its own.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mailhaul/mailhaul/pkg/config"
+	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/vault"
 )
 
@@ -55,6 +56,12 @@ func NewStandalone(ctx context.Context, c config.Standalone, log *zap.Logger) (s
 	if err != nil {
 		return s, err
 	}
+	if s.tokenFile != "" {
+		// A bootstrap token would count no more as soon as somebody made another.
+		if err = s.api.control.KeepOwnerToken(ctx, migration.NewSecret(s.token)); err != nil {
+			return s, err
+		}
+	}
 	if alone {
 		// The directory's lock says that whoever held a lease here is gone.
 		if err = s.api.dispatcher.TakeOverAll(ctx); err != nil {
@@ -77,14 +84,13 @@ func (s *Standalone) complete(c *config.Standalone) error {
 		}
 		c.MasterKey = config.NewSecret(key)
 	}
-	if c.BootstrapToken.Empty() {
+	if s.token = c.BootstrapToken.Reveal(); s.token == "" {
 		token, err := s.dir.secret("token", newToken)
 		if err != nil {
 			return err
 		}
-		c.BootstrapToken, s.tokenFile = config.NewSecret(token), s.dir.file("token")
+		s.token, s.tokenFile = token, s.dir.file("token")
 	}
-	s.token = c.BootstrapToken.Reveal()
 	if c.RedisURL.Empty() {
 		s.redis = miniredis.NewMiniRedis()
 		password := newToken() // the port is open to everybody on this machine
@@ -100,7 +106,8 @@ func (s *Standalone) complete(c *config.Standalone) error {
 // URL is where the API is reached.
 func (s *Standalone) URL() string { return s.api.URL() }
 
-// Token is an owner's, as long as the store has no other.
+// Token is an owner's: the one in TokenFile, or the bootstrap token that was given,
+// which counts as long as the store has no other.
 func (s *Standalone) Token() string { return s.token }
 
 // TokenFile is where Token is kept; "" where it was given in the configuration.

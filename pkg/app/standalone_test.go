@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/mailhaul/mailhaul/pkg/config"
+	"github.com/mailhaul/mailhaul/pkg/control"
+	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
 func standaloneConfig(dir string) config.Standalone {
@@ -38,6 +40,33 @@ func get(t *testing.T, url, token string) (int, string) {
 	body, err := io.ReadAll(res.Body)
 	must(t, err)
 	return res.StatusCode, string(body)
+}
+
+// TestTheDirectorysTokenLasts: whoever makes a second token is not locked out.
+func TestTheDirectorysTokenLasts(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	for range 2 { // and again on the same directory
+		s, err := NewStandalone(t.Context(), standaloneConfig(dir), zaptest.NewLogger(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		owner := control.Actor{Role: migration.Owner}
+		if _, err := s.api.control.CreateToken(t.Context(), owner, migration.DefaultOrg, migration.Viewer, 0); err != nil {
+			t.Error(err)
+		}
+		if code, body := get(t, s.URL()+"/v1/orgs", s.Token()); code != http.StatusOK || !strings.Contains(body, "default") {
+			t.Errorf("after another token was made: %d %q", code, body)
+		}
+		stored, err := s.base.store.TokenByHash(t.Context(), control.HashToken(s.Token()))
+		if err != nil || stored.Role != migration.Owner {
+			t.Errorf("the directory's token is stored as %+v, error %v", stored, err)
+		}
+		cancel()
+		must(t, <-done)
+	}
 }
 
 func TestEverythingInOneProcess(t *testing.T) {

@@ -49,11 +49,9 @@ func (c *Control) CreateToken(ctx context.Context, a Actor, org string, role mig
 	if err != nil {
 		return NewToken{}, fmt.Errorf("count tokens: %w", err)
 	}
-	id := make([]byte, 6)
-	_, _ = rand.Read(id) // never fails (crypto/rand)
 	t := NewToken{Value: migration.NewSecret(tokenPrefix + rand.Text() + rand.Text()[:6])}
 	t.Token = migration.Token{
-		ID: hex.EncodeToString(id), OrgID: o.ID, Role: role,
+		ID: newTokenID(), OrgID: o.ID, Role: role,
 		Hash: HashToken(t.Value.Reveal()), CreatedAt: c.now(),
 	}
 	if role == migration.Owner {
@@ -70,6 +68,22 @@ func (c *Control) CreateToken(ctx context.Context, a Actor, org string, role mig
 	}
 	c.audit(ctx, a, migration.Event{OrgID: o.ID, Kind: "token.created", Data: map[string]any{"token": t.ID, "role": string(role)}})
 	return t, nil
+}
+
+func newTokenID() string {
+	id := make([]byte, 6)
+	_, _ = rand.Read(id) // never fails (crypto/rand)
+	return hex.EncodeToString(id)
+}
+
+// KeepOwnerToken makes a value that the operator of the process has an owner's token,
+// for ever. One that is known already is left as it is, also revoked.
+func (c *Control) KeepOwnerToken(ctx context.Context, value migration.Secret) error {
+	t := migration.Token{ID: newTokenID(), Role: migration.Owner, Hash: HashToken(value.Reveal()), CreatedAt: c.now()}
+	if err := c.store.CreateToken(ctx, t); err != nil && code(err) != migration.Conflict {
+		return fmt.Errorf("keep the owner's token: %w", err)
+	}
+	return nil
 }
 
 // Tokens lists an organisation's tokens, without their values; for an owner also the
