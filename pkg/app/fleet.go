@@ -14,8 +14,8 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/telemetry"
 )
 
-// fleetAge is how old the gauges of the whole fleet may be: counting users costs
-// the database a look at each batch.
+// fleetAge is how old the gauges of the whole fleet may be: several scrapers cost the
+// database no more than one.
 const fleetAge = 10 * time.Second
 
 // fleet reads the state of all processes together, for the metrics.
@@ -36,7 +36,9 @@ func (f *fleet) read(ctx context.Context) telemetry.Fleet {
 		return f.last
 	}
 	var out telemetry.Fleet
-	for name, part := range map[string]func(context.Context, *telemetry.Fleet) error{"users": f.users, "slots": f.slots, "queues": f.queues} {
+	for name, part := range map[string]func(context.Context, *telemetry.Fleet) error{
+		"users": f.users, "limits": f.limits, "slots": f.slots, "queues": f.queues,
+	} {
 		if err := part(ctx, &out); err != nil {
 			f.log.Warn("metrics of the fleet not read", zap.String("part", name), zap.Error(err))
 		}
@@ -46,18 +48,23 @@ func (f *fleet) read(ctx context.Context) telemetry.Fleet {
 }
 
 func (f *fleet) users(ctx context.Context, out *telemetry.Fleet) error {
+	counts, err := f.store.UsersByStatus(ctx)
+	if err != nil {
+		return err
+	}
+	out.Mailboxes = make(map[string]int, len(migration.UserStatuses))
+	for _, s := range migration.UserStatuses {
+		out.Mailboxes[string(s)] = counts[s]
+	}
+	return nil
+}
+
+func (f *fleet) limits(ctx context.Context, out *telemetry.Fleet) error {
 	orgs, err := f.store.ListOrgs(ctx)
 	if err != nil {
 		return fmt.Errorf("list organisations: %w", err)
 	}
-	counts := map[string]int{}
-	for _, s := range migration.UserStatuses {
-		counts[string(s)] = 0
-	}
 	for _, o := range orgs {
-		if err := f.countUsers(ctx, o, counts); err != nil {
-			return err
-		}
 		endpoints, err := f.store.ListEndpoints(ctx, o.ID)
 		if err != nil {
 			return fmt.Errorf("list endpoints: %w", err)
@@ -69,31 +76,7 @@ func (f *fleet) users(ctx context.Context, out *telemetry.Fleet) error {
 				telemetry.Slots{Endpoint: name, Kind: string(migration.Resync), N: e.MaxConcurrentIncrementalSyncs})
 		}
 	}
-	out.Mailboxes = counts
 	return nil
-}
-
-func (f *fleet) countUsers(ctx context.Context, o migration.Org, counts map[string]int) error {
-	const page = 100
-	for after := ""; ; {
-		batches, err := f.store.ListBatches(ctx, o.ID, after, page)
-		if err != nil {
-			return fmt.Errorf("list batches: %w", err)
-		}
-		for _, b := range batches {
-			s, err := f.store.Summary(ctx, b.ID)
-			if err != nil {
-				return fmt.Errorf("summarise batch %d: %w", b.ID, err)
-			}
-			for status, n := range s.Counts.ByStatus {
-				counts[string(status)] += n
-			}
-			after = b.Name
-		}
-		if len(batches) < page {
-			return nil
-		}
-	}
 }
 
 func (f *fleet) slots(ctx context.Context, out *telemetry.Fleet) error {

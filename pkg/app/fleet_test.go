@@ -220,6 +220,19 @@ func TestUsersAreSyncedAndSyncedAgain(t *testing.T) {
 	eventually(t, "everybody is synced a second time", func() bool { return r.boxes.everybodyRan(users, 2) })
 }
 
+func TestMailboxesAreCountedByStatus(t *testing.T) {
+	const users = 5
+	r := newRig(t, users, time.Hour)
+	count := func() map[string]int {
+		return (&fleet{store: r.store, queue: r.queue, log: r.log}).read(t.Context()).Mailboxes
+	}
+	if got := count(); got["Queued"] != users || got["Synced"] != 0 || len(got) != len(migration.UserStatuses) {
+		t.Errorf("at first %v", got)
+	}
+	r.worker(8)
+	eventually(t, "the gauge says that everybody is synced", func() bool { return count()["Synced"] == users })
+}
+
 func TestAFlushOfRedisInTheMiddleCostsNothingButTime(t *testing.T) {
 	const users = 30
 	r := newRig(t, users, time.Hour)

@@ -251,6 +251,13 @@ func testSummary(t *testing.T, open opener) {
 	if !sum.LastSyncedAt.Equal(noon.Add(-24 * time.Hour)) {
 		t.Errorf("last synced at %v", sum.LastSyncedAt)
 	}
+	w.batch("second", due("eve@example.org", func(u *migration.User) { u.Status = migration.UserFailed }))
+	newWorld(t, s, "other").batch("third", due("fay@example.org", func(u *migration.User) { u.Status = migration.UserFailed }))
+	byStatus, err := s.UsersByStatus(ctx)
+	w.ok(err)
+	if want := map[migration.UserStatus]int{migration.UserQueued: 2, migration.UserFailed: 3, migration.UserCreated: 1}; !reflect.DeepEqual(byStatus, want) {
+		t.Errorf("the users of all organisations are %v, want %v", byStatus, want)
+	}
 	if empty, err := s.Summary(ctx, 4711); err != nil || empty.Counts.Total() != 0 {
 		t.Errorf("a batch without users: %+v, %v", empty, err)
 	}

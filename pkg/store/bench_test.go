@@ -67,6 +67,7 @@ func BenchmarkImport(b *testing.B) {
 			do   func() error
 		}{
 			{"s/summary", func() error { _, err := s.Summary(b.Context(), batch.ID); return err }},
+			{"s/count", func() error { _, err := s.UsersByStatus(b.Context()); return err }},
 			{"s/start", func() error { _, err := s.StartUsers(b.Context(), batch.ID, noon); return err }},
 			{"s/stop", func() error { _, err := s.StopUsers(b.Context(), batch.ID); return err }},
 			{"s/remove", func() error { _, err := s.RemoveUsers(b.Context(), batch.ID); return err }},

@@ -74,3 +74,21 @@ func (s *Store) Summary(ctx context.Context, batchID int64) (migration.Summary, 
 	}
 	return sum, nil
 }
+
+const usersByStatus = `SELECT status, COUNT(*) FROM users GROUP BY status`
+
+// UsersByStatus counts the users of all organisations.
+func (s *Store) UsersByStatus(ctx context.Context) (map[migration.UserStatus]int, error) {
+	counts := map[migration.UserStatus]int{}
+	err := each(ctx, s.r, func(rows *sql.Rows) error {
+		var status migration.UserStatus
+		var n int
+		err := rows.Scan(&status, &n)
+		counts[status] = n
+		return err
+	}, usersByStatus)
+	if err != nil {
+		return nil, fmt.Errorf("count users: %w", err)
+	}
+	return counts, nil
+}

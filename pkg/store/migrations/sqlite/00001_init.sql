@@ -168,6 +168,7 @@ CREATE TABLE users (
 );
 CREATE INDEX users_due ON users (batch_id, turn, next_run_at, id) WHERE next_run_at IS NOT NULL;
 CREATE INDEX users_email ON users (email_key);
+CREATE INDEX users_status ON users (status);
 CREATE INDEX users_login ON users (target_login);
 CREATE INDEX users_removing ON users (batch_id) WHERE removing;
 
