@@ -67,8 +67,10 @@ func (c *Control) changeUser(ctx context.Context, a Actor, org, batch, email, ki
 }
 
 func userEvent(b migration.Batch, u migration.User, kind string) migration.Event {
-	return migration.Event{OrgID: b.OrgID, BatchID: b.ID, UserID: u.ID, Kind: kind,
-		Data: map[string]any{"batch": b.Name, "emailAddress": u.EmailAddress}}
+	return migration.Event{
+		OrgID: b.OrgID, BatchID: b.ID, UserID: u.ID, Kind: kind,
+		Data: map[string]any{"batch": b.Name, "emailAddress": u.EmailAddress},
+	}
 }
 
 // RetryUser tries a user again now, whatever it failed of.

@@ -134,8 +134,10 @@ func (c *Control) RemoveBatch(ctx context.Context, a Actor, org, name string, r 
 			return false, err
 		}
 		// Before the rows go, so that the event still finds its batch.
-		c.audit(ctx, a, migration.Event{OrgID: b.OrgID, BatchID: b.ID, Kind: "batch.removed",
-			Data: map[string]any{"batch": name, "force": r.Force, "reportKept": r.Keep}})
+		c.audit(ctx, a, migration.Event{
+			OrgID: b.OrgID, BatchID: b.ID, Kind: "batch.removed",
+			Data: map[string]any{"batch": name, "force": r.Force, "reportKept": r.Keep},
+		})
 	}
 	if _, err := c.store.RemoveUsers(ctx, b.ID); err != nil {
 		return false, fmt.Errorf("remove the users of %q: %w", name, err)
