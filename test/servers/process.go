@@ -75,7 +75,9 @@ type process struct {
 
 func start(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, done: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = &p.out, &p.out
+	if cmd.Stdout == nil && cmd.Stderr == nil {
+		cmd.Stdout, cmd.Stderr = &p.out, &p.out
+	}
 	cmd.SysProcAttr = endWithParent()
 	// The server's own children may hold its streams open after it has ended.
 	cmd.WaitDelay = time.Second
