@@ -3,6 +3,7 @@ package mailsync_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -358,7 +359,7 @@ func TestStopWhileFoldersSettle(t *testing.T) {
 			}
 			return mailboxtest.Done
 		}
-		if _, err := mailsync.Run(died, mailsync.Job{Source: p.source.Open, Target: p.target.Open, Records: p.records}); err != migration.ErrLeaseLost {
+		if _, err := mailsync.Run(died, mailsync.Job{Source: p.source.Open, Target: p.target.Open, Records: p.records}); !errors.Is(err, migration.ErrLeaseLost) {
 			t.Fatalf("the pass that died: %v", err)
 		}
 		p.target.Step = nil
