@@ -51,8 +51,11 @@ func run(ctx context.Context, args []string) int {
 		return 2
 	}
 	process, err := app.NewWorker(ctx, c, log)
-	if err == nil {
+	switch {
+	case err == nil:
 		err = process.Run(ctx)
+	case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
+		return 0 // told to end before it had begun
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
