@@ -163,6 +163,13 @@ func (r *record) window(tally migration.Tally) (migration.Window, error) {
 	return w, nil
 }
 
+// notStored takes back what window said is stored: w may not be, or may be after all.
+// The next window replaces the stored journal as a whole.
+func (r *record) notStored(w migration.Window) {
+	r.stale = true
+	r.freshItems = append(w.Items, r.freshItems...)
+}
+
 func (r *record) items() []migration.Item {
 	var items []migration.Item
 	for u := range r.skippedUIDs().All() {

@@ -167,7 +167,13 @@ func (x *folderWrite) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return x.p.store(ctx, w)
+	if err := x.p.store(ctx, w); err != nil {
+		x.mu.Lock()
+		x.rec.notStored(w)
+		x.mu.Unlock()
+		return err
+	}
+	return nil
 }
 
 // open makes and opens the target folder, if anything is to be done in it. Where

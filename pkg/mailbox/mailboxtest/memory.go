@@ -112,6 +112,21 @@ func (m *Memory) Folder(name string) *MemoryFolder {
 	return m.folders[name]
 }
 
+// Messages returns what the named folder holds at this moment.
+func (m *Memory) Messages(name string) []MemoryMessage {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.folders[name]
+	if f == nil {
+		return nil
+	}
+	out := make([]MemoryMessage, len(f.Messages))
+	for i, x := range f.Messages {
+		out[i] = *x
+	}
+	return out
+}
+
 // Names returns the folders' names, sorted.
 func (m *Memory) Names() []string {
 	m.mu.Lock()
@@ -147,6 +162,9 @@ func (m *Memory) SetFlags(name string, u mailbox.UID, flags ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.folders[name]
+	if f == nil {
+		return
+	}
 	for _, x := range f.Messages {
 		if x.UID == u {
 			f.ModSeq++
@@ -160,6 +178,9 @@ func (m *Memory) Expunge(name string, uids ...mailbox.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.folders[name]
+	if f == nil {
+		return
+	}
 	f.ModSeq++
 	f.Messages = slices.DeleteFunc(f.Messages, func(x *MemoryMessage) bool { return slices.Contains(uids, x.UID) })
 }

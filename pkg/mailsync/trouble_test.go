@@ -1,0 +1,64 @@
+package mailsync_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/mailhaul/mailhaul/pkg/mailsync"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// A commit that failed may or may not be stored: what it held goes with the next.
+func TestRecordsThatFailForAMoment(t *testing.T) {
+	for at := 1; at < 14; at++ {
+		for _, stored := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPair(t)
+				for i := range 12 {
+					p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
+				}
+				p.mustRun()
+				p.source.Folder("INBOX").Validity++ // the stored journal is void
+				for i := range 9 {
+					p.source.Deliver("INBOX", letter(fmt.Sprint("new", i)), day)
+				}
+				b := &breaking{kept: p.records, at: at, stored: stored}
+				p.records, p.job.Window = b, 3
+				_, _ = p.run()
+				p.records = b.kept
+				p.source.Deliver("INBOX", letter("later"), day)
+				a := &accident{at: 3, crash: true, kill: func(error) {}, records: p.records}
+				_, _ = mailsync.Run(t.Context(), mailsync.Job{Source: p.source.Open, Target: p.target.Open, Records: a, Window: 3})
+				p.mustRun()
+				p.same()
+				tallyIs(t, p.mustRun(), migration.Tally{Seen: 22, Unchanged: 22})
+			})
+		}
+	}
+}
+
+// breaking fails once.
+type breaking struct {
+	kept   mailsync.Records
+	n, at  int
+	stored bool
+}
+
+func (b *breaking) Records(ctx context.Context) ([]migration.FolderRecord, error) {
+	return b.kept.Records(ctx)
+}
+
+func (b *breaking) Commit(ctx context.Context, w migration.Window) error {
+	if b.n++; b.n != b.at {
+		return b.kept.Commit(ctx, w)
+	}
+	if b.stored {
+		if err := b.kept.Commit(ctx, w); err != nil {
+			return err
+		}
+	}
+	return errors.New("the database is locked")
+}
