@@ -66,25 +66,44 @@ func uids(es []entry) []mailbox.UID {
 
 // settle decides the groups once their contents are known: equal contents, those of
 // one date first and then in the order of UIDs, so that true duplicates stay as many
-// as they were; then, among what is left, equal normal forms. A message whose contents are not known (it is
-// gone by now) matches nothing.
-func settle(ask []group, source, target map[mailbox.UID]contents) []pair {
+// as they were; then, among what is left, equal normal forms. A message whose
+// contents are not known (it is gone by now) matches nothing.
+//
+// Those in delivered are at the target already and choose first: what is there is
+// theirs, and an equal message may be adopted only if there is one more.
+func settle(ask []group, delivered mailbox.UIDSet, source, target map[mailbox.UID]contents) []pair {
 	var out []pair
 	for _, g := range ask {
-		src, dst := g.src, g.dst
-		for _, key := range []func(contents) contents{
-			func(c contents) contents { return contents{raw: c.raw, date: c.date} },
-			func(c contents) contents { return contents{raw: c.raw} },
-			func(c contents) contents { return contents{form: c.form, date: c.date} },
-			func(c contents) contents { return contents{form: c.form} },
-		} {
-			var pairs []pair
-			pairs, src, dst = pairBy(key, src, dst, source, target)
-			out = append(out, pairs...)
+		var first, then []mailbox.UID
+		for _, u := range g.src {
+			if delivered.Contains(u) {
+				first = append(first, u)
+			} else {
+				then = append(then, u)
+			}
 		}
+		pairs, rest := pairAll(first, g.dst, source, target)
+		out = append(out, pairs...)
+		pairs, _ = pairAll(then, rest, source, target)
+		out = append(out, pairs...)
 	}
 	slices.SortFunc(out, func(a, b pair) int { return cmp.Compare(a.src, b.src) })
 	return out
+}
+
+// pairAll pairs by one likeness after the other; rest is what is left of dst.
+func pairAll(src, dst []mailbox.UID, source, target map[mailbox.UID]contents) (out []pair, rest []mailbox.UID) {
+	for _, key := range []func(contents) contents{
+		func(c contents) contents { return contents{raw: c.raw, date: c.date} },
+		func(c contents) contents { return contents{raw: c.raw} },
+		func(c contents) contents { return contents{form: c.form, date: c.date} },
+		func(c contents) contents { return contents{form: c.form} },
+	} {
+		var pairs []pair
+		pairs, src, dst = pairBy(key, src, dst, source, target)
+		out = append(out, pairs...)
+	}
+	return out, dst
 }
 
 func pairBy(key func(contents) contents, src, dst []mailbox.UID, source, target map[mailbox.UID]contents) (pairs []pair, restSrc, restDst []mailbox.UID) {

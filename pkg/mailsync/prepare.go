@@ -233,7 +233,7 @@ func (p *pass) compareContents(ctx context.Context, f *work, source mailbox.Sess
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	return settle(ask, s, d), nil
+	return settle(ask, f.rec.uids.unplaced(), s, d), nil
 }
 
 // targetContents reads messages of f's target folder whole.

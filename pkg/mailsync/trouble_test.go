@@ -62,3 +62,23 @@ func (b *breaking) Commit(ctx context.Context, w migration.Window) error {
 	}
 	return errors.New("the database is locked")
 }
+
+// An equal message is adopted only where the target holds one more than is known to
+// be delivered there.
+func TestTwinOfADeliveryIsCopied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		p.target.Caps.UIDPlus = false
+		p.job.NewestFirst, p.job.Window = true, 2
+		for range 600 { // two pieces: the later half goes first
+			p.source.Deliver("INBOX", letter("twin"), day)
+		}
+		p.job.Yield = func() bool { return true }
+		if out := p.mustRun(); !out.Yielded {
+			t.Fatal("did not yield")
+		}
+		p.job.Yield = nil
+		p.mustRun()
+		p.same()
+	})
+}
