@@ -199,8 +199,10 @@ func (p *pass) passThrough(ctx context.Context, f *work, m mailbox.Message, w *w
 // folder's messages have been expunged meanwhile.
 func (p *pass) missing(ctx context.Context, f *work, prep *prepared, received mailbox.UIDSet) (mailbox.UIDSet, int64, error) {
 	rest := prep.copy.Minus(received)
-	known := f.decidedAtStart + int64(len(prep.adopt))
-	if len(rest) == 0 || !prep.exact && f.only == nil && int64(prep.selected.Messages) == received.Len()+known {
+	first := !prep.exact && f.only == nil && f.decidedAtStart == 0
+	// The numbers are proof only where none of those decided before can be gone and
+	// none that came later can be among those received.
+	if len(rest) == 0 || first && prep.selected.UIDNext != 0 && int64(prep.selected.Messages) == received.Len() {
 		return nil, 0, nil
 	}
 	p.source.use.Lock()
@@ -220,8 +222,11 @@ func (p *pass) missing(ctx context.Context, f *work, prep *prepared, received ma
 		return nil, 0, err
 	}
 	there, gone := mailbox.NewUIDSet(uids...), int64(0)
-	if prep.exact {
+	switch {
+	case prep.exact:
 		gone = rest.Len() - there.Len()
+	case first && prep.selected.UIDNext != 0:
+		gone = max(0, int64(prep.selected.Messages)-received.Len()-there.Len())
 	}
 	return there, gone, nil
 }

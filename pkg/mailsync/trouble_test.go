@@ -82,3 +82,27 @@ func TestTwinOfADeliveryIsCopied(t *testing.T) {
 		p.same()
 	})
 }
+
+// What the source does not deliver is noticed also where as many messages are gone
+// as are withheld.
+func TestWithheldIsNoticedBesideExpunged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, _, _, run := oddPair(t)
+		for i := range 10 {
+			p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
+		}
+		p.mustRun()
+		p.source.Expunge("INBOX", 2, 3)
+		for i := range 5 {
+			p.source.Deliver("INBOX", letter(fmt.Sprint("new", i)), day)
+		}
+		for _, m := range p.source.Folder("INBOX").Messages[9:11] {
+			m.Withheld = true
+		}
+		out, err := run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tallyIs(t, out, migration.Tally{Seen: 13, Unchanged: 8, Copied: 3, Skipped: 2})
+	})
+}
