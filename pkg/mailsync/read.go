@@ -3,6 +3,7 @@ package mailsync
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -42,7 +43,7 @@ func (p *pass) take(ctx context.Context, f *work, w *writer) (handed bool, err e
 	if err != nil {
 		return false, err
 	}
-	hopeless := f.hopeless()
+	hopeless := f.hopeless().Intersect(prep.copy)
 	prep.copy = prep.copy.Minus(hopeless)
 	fctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
@@ -107,10 +108,10 @@ func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *wri
 			}
 			reading = m.UID
 			received.Append(m.UID)
-			if m.Size > streamAbove {
-				return p.passThrough(fctx, f, m, w)
+			if m.Size <= streamAbove {
+				return p.readWhole(fctx, f, m, w)
 			}
-			return p.readWhole(fctx, f, m, w)
+			return p.passThrough(fctx, f, m, w)
 		})
 		if err != nil {
 			break
@@ -118,7 +119,9 @@ func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *wri
 	}
 	if err != nil {
 		p.source.drop(err)
-		if cause := context.Cause(fctx); cause != nil {
+		// A message that tears while the writer sends it makes the writer abort too.
+		torn := (*mailbox.BodyError)(nil)
+		if cause := context.Cause(fctx); cause != nil && (!errors.As(err, &torn) || errors.Is(err, errAborted)) {
 			return received, cause
 		}
 		f.failedAt(reading)
@@ -180,15 +183,34 @@ func (p *pass) readWhole(ctx context.Context, f *work, m mailbox.Message, w *wri
 	return nil
 }
 
+// lent is a source's stream that keeps its failure: the writer's own error, which
+// follows from it, would hide that it was the source's.
+type lent struct {
+	io.Reader
+	err error
+}
+
+func (l *lent) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		l.err = err
+	}
+	return n, err
+}
+
 // passThrough lends the writer the source's own stream and waits until it has read
 // it.
 func (p *pass) passThrough(ctx context.Context, f *work, m mailbox.Message, w *writer) error {
-	read := make(chan struct{})
+	read, body := make(chan struct{}), &lent{Reader: m.Body}
+	m.Body = body
 	if err := w.send(ctx, step{folder: f, msg: &m, done: sync.OnceFunc(func() { close(read) })}); err != nil {
 		return err
 	}
 	select {
 	case <-read:
+		if body.err != nil {
+			return &mailbox.BodyError{Err: fmt.Errorf("uid %d of %q: %w", m.UID, f.source.Name, body.err)}
+		}
 		return nil
 	case <-w.ended:
 		return errAborted

@@ -1,12 +1,14 @@
 package mailsync_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
 	"github.com/mailhaul/mailhaul/pkg/mailsync"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -104,5 +106,28 @@ func TestWithheldIsNoticedBesideExpunged(t *testing.T) {
 			t.Fatal(err)
 		}
 		tallyIs(t, out, migration.Tally{Seen: 13, Unchanged: 8, Copied: 3, Skipped: 2})
+	})
+}
+
+// A large message goes through without being held: where the source never delivers
+// the whole of it, it is left out, and the pass ends.
+func TestLargeMessageThatAlwaysTears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, source, _, run := oddPair(t)
+		for i := range 9 {
+			p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
+			if i == 4 {
+				p.source.Deliver("INBOX", letter("large", string(bytes.Repeat([]byte("x"), 700<<10))), day)
+			}
+		}
+		source.tearAlways = func(m mailbox.Message) bool { return m.Size > 512<<10 }
+		out, err := run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tallyIs(t, out, migration.Tally{Seen: 10, Copied: out.Tally.Copied, Adopted: 9 - out.Tally.Copied, Skipped: 1})
+		if n := len(p.target.Messages("INBOX")); n != 9 || out.Items[0].Code != migration.MessageUnreadable {
+			t.Errorf("%d messages at the target, items %+v", n, out.Items)
+		}
 	})
 }

@@ -384,9 +384,12 @@ func (x *folderWrite) leaveToSettle() (*work, error) {
 // afterError decides what a definite error of this folder means for it and the pass.
 func (x *folderWrite) afterError(ctx context.Context, err error) (*work, error) {
 	fault := migration.AsFault(err)
-	switch {
+	switch body := (*mailbox.BodyError)(nil); {
 	case errors.Is(err, migration.ErrLeaseLost):
 		return nil, err
+	case errors.As(err, &body): // the source's, for the reader to judge
+		x.f.only, x.f.care = nil, quick
+		return x.f, x.pause(ctx)
 	case fault.Scope == migration.ScopeFolder, fault.Scope == migration.ScopeMessage:
 		if err := x.pause(ctx); err != nil {
 			return nil, err
