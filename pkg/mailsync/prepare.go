@@ -2,6 +2,7 @@ package mailsync
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -36,9 +37,22 @@ type adoption struct {
 	add   mailbox.Flags // what the target lacks of them
 }
 
+// errRenumbered says that the source's UIDs are others than those recorded.
+var errRenumbered = errors.New("the source folder's UIDVALIDITY is not the one recorded")
+
 // prepare looks at both sides of a folder. It changes nothing at the target, and in
 // the record only what it knows to be void.
 func (p *pass) prepare(ctx context.Context, f *work) (*prepared, error) {
+	prep, err := p.lookAt(ctx, f)
+	if errors.Is(err, errRenumbered) {
+		f.rec.forget(false)
+		f.rec.TargetSeen = 1
+		prep, err = p.lookAt(ctx, f)
+	}
+	return prep, err
+}
+
+func (p *pass) lookAt(ctx context.Context, f *work) (*prepared, error) {
 	prep := &prepared{}
 	var err error
 	if f.rec.Writing {
@@ -61,7 +75,15 @@ func (p *pass) prepare(ctx context.Context, f *work) (*prepared, error) {
 	if prep.selected, err = source.Select(ctx, f.source.Name, true); err != nil {
 		return nil, err
 	}
+	told := f.src != nil && (f.rec.SourceValidity != 0 || f.src.UIDValidity == prep.selected.UIDValidity)
+	if !told { // by the survey, of this folder: these are the numbers from before anything was read
+		now := prep.selected.Status
+		f.src = &now
+	}
 	if f.rec.SourceValidity != 0 && prep.selected.UIDValidity != f.rec.SourceValidity {
+		if !told {
+			return nil, errRenumbered
+		}
 		return nil, migration.NewFault(migration.SourceChanged, migration.ScopeFolder, migration.Source,
 			"the folder's UIDVALIDITY changed while the pass ran", nil)
 	}
@@ -97,6 +119,11 @@ func (p *pass) readTail(ctx context.Context, f *work, prep *prepared) (tail, all
 	if err != nil {
 		return nil, nil, err
 	}
+	if f.dst.UIDValidity == 0 && f.rec.TargetValidity != 0 && sel.UIDValidity != f.rec.TargetValidity {
+		f.rec.forget(true) // the survey could not tell
+		f.rec.TargetSeen = 1
+	}
+	f.dst.UIDValidity = sel.UIDValidity
 	if f.rec.TargetValidity != 0 && sel.UIDValidity != f.rec.TargetValidity {
 		return nil, nil, migration.NewFault(migration.SourceChanged, migration.ScopeFolder, migration.Target,
 			"the target folder's UIDVALIDITY changed while the pass ran", nil)

@@ -134,6 +134,7 @@ func (r *record) skip(src mailbox.UID, it migration.Item) {
 func (r *record) forget(again bool) {
 	fresh := newRecord(r.folder)
 	fresh.Target, fresh.Subscribed, fresh.stale = r.Target, r.Subscribed, true
+	fresh.Writing, fresh.Slowest = r.Writing, r.Slowest // what is under way still arrives
 	if again {
 		fresh.SourceValidity = r.SourceValidity
 		fresh.AgainBelow = r.AgainBelow

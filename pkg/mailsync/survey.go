@@ -258,6 +258,7 @@ func (p *pass) makeFolders(ctx context.Context, queue []*work) error {
 		w := missing[i]
 		if err == nil {
 			w.dst = &mailbox.Status{UIDNext: 1}
+			w.rec.TargetValidity, w.rec.TargetSeen = 0, 1 // of one that was there before
 			continue
 		}
 		fault := migration.AsFault(err)

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/mailbox/mailboxtest"
 	"github.com/mailhaul/mailhaul/pkg/mailsync"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -129,5 +131,80 @@ func TestLargeMessageThatAlwaysTears(t *testing.T) {
 		if n := len(p.target.Messages("INBOX")); n != 9 || out.Items[0].Code != migration.MessageUnreadable {
 			t.Errorf("%d messages at the target, items %+v", n, out.Items)
 		}
+	})
+}
+
+// A server that tells no numbers in a listing shows another UIDVALIDITY only when the
+// folder is opened.
+func TestRenumberedWithoutStatus(t *testing.T) {
+	for _, side := range []string{"source", "target"} {
+		t.Run(side, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, source, target, run := oddPair(t)
+				source.noStatus, target.noStatus = side == "source", side == "target"
+				for i := range 9 {
+					p.source.Deliver("Sent", letter(fmt.Sprint(i)), day)
+				}
+				if _, err := run(); err != nil {
+					t.Fatal(err)
+				}
+				map[string]*mailboxtest.Memory{"source": p.source, "target": p.target}[side].Folder("Sent").Validity++
+				p.source.Deliver("Sent", letter("new"), day)
+				if _, err := run(); err != nil {
+					t.Fatal(err)
+				}
+				p.same()
+			})
+		})
+	}
+}
+
+// Mail that arrives between two looks at a folder without numbers is for the next pass.
+func TestArrivalBetweenLooksWithoutStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, source, _, run := oddPair(t)
+		source.noStatus, p.target.Caps.UIDPlus = true, false // placing looks twice
+		for i := range 9 {
+			p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
+		}
+		arrived := false
+		p.target.Step = func(op string) mailboxtest.Fate {
+			if op == "answer" && !arrived {
+				arrived = true
+				p.source.Deliver("INBOX", letter("between"), day)
+			}
+			return mailboxtest.Done
+		}
+		for range 2 {
+			if _, err := run(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.same()
+	})
+}
+
+// A takeover of a folder that is renumbered still waits for what is under way.
+func TestRenumberedWhileUnsure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		for i := range 9 {
+			p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		p.target.Step = func(op string) mailboxtest.Fate {
+			if op != "append" {
+				return mailboxtest.Done
+			}
+			cancel(errCrash)
+			return mailboxtest.Late
+		}
+		_, _ = mailsync.Run(ctx, mailsync.Job{Source: p.source.Open, Target: p.target.Open, Records: p.records})
+		p.target.Step = nil
+		p.source.Folder("INBOX").Validity++
+		p.mustRun()
+		time.Sleep(time.Minute)
+		p.same()
 	})
 }

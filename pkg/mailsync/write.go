@@ -204,7 +204,7 @@ func (x *folderWrite) open(ctx context.Context) error {
 		return migration.NewFault(migration.SourceChanged, migration.ScopeFolder, migration.Target,
 			"the target folder's UIDVALIDITY changed while the pass ran", nil)
 	}
-	x.rec.TargetValidity = x.selected.UIDValidity
+	x.rec.TargetValidity, x.f.dst.UIDValidity = x.selected.UIDValidity, x.selected.UIDValidity
 	if x.f.overtaken < 3 && x.f.unexplained(x.selected.UIDNext).Minus(mailbox.Span(1, x.prep.tailRead-1)).Len() > 0 {
 		x.f.overtaken++
 		x.f.fresh, x.again = true, true
