@@ -103,8 +103,18 @@ func (a *appends) receive(ctx context.Context) {
 func (x *folderWrite) broke(err error) {
 	x.mu.Lock()
 	x.unsure = true
+	if x.err == nil {
+		x.err = err
+	}
 	x.mu.Unlock()
-	x.note(err)
+	x.abort(errAborted)
+}
+
+// cause is the first error.
+func (x *folderWrite) cause() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.err
 }
 
 func (x *folderWrite) isUnsure() bool {
@@ -121,6 +131,9 @@ func (x *folderWrite) settleAppends(ctx context.Context) (unsure bool) {
 		return false
 	}
 	x.appends = nil
+	if cause := context.Cause(ctx); cause != nil {
+		x.broke(cause) // whoever goes on must find nothing sent after this
+	}
 	if !x.isUnsure() {
 		if err := a.flush(ctx); err != nil {
 			x.broke(err)
@@ -128,7 +141,7 @@ func (x *folderWrite) settleAppends(ctx context.Context) (unsure bool) {
 	}
 	close(a.windows)
 	if x.isUnsure() {
-		x.p.target.drop(x.err) // answers that will not come are not waited for
+		x.p.target.drop(x.cause()) // answers that will not come are not waited for
 	}
 	<-a.received
 	if !x.isUnsure() {
@@ -173,9 +186,6 @@ func (x *folderWrite) answered(ctx context.Context, window []sent, answer mailbo
 		return err
 	}
 	x.p.committed()
-	if x.p.hasYielded() {
-		x.abort(errAborted)
-	}
 	x.note(stop)
 	return nil
 }

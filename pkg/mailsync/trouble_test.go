@@ -208,3 +208,27 @@ func TestRenumberedWhileUnsure(t *testing.T) {
 		p.same()
 	})
 }
+
+// Asked to yield, a pass reads no further than it must.
+func TestYieldEndsTheReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		for i := range 3000 {
+			p.source.Deliver([]string{"INBOX", "Sent"}[min(1, i/20)], letter(fmt.Sprint(i)), day)
+		}
+		read := 0
+		p.source.Step = func(op string) mailboxtest.Fate {
+			if op == "messages message" {
+				read++
+			}
+			return mailboxtest.Done
+		}
+		p.job.Yield, p.job.Window = func() bool { return true }, 10
+		if out := p.mustRun(); !out.Yielded {
+			t.Fatal("did not yield")
+		}
+		if read > 1000 {
+			t.Errorf("%d messages were read after the pass was asked to yield", read)
+		}
+	})
+}

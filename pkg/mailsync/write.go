@@ -70,11 +70,13 @@ func (w *writer) folder(ctx context.Context, first step) (*work, error) {
 	defer w.p.target.use.Unlock()
 	x := &folderWrite{p: w.p, f: first.folder, rec: first.folder.rec, prep: first.begin, abort: first.abort}
 	x.begin()
-	err := x.open(ctx)
-	if err == nil {
-		err = x.carryFlags(ctx)
+	if !x.stopped() {
+		err := x.open(ctx)
+		if err == nil {
+			err = x.carryFlags(ctx)
+		}
+		x.note(err)
 	}
-	x.note(err)
 	for {
 		var s step
 		var ok bool
@@ -89,7 +91,9 @@ func (w *writer) folder(ctx context.Context, first step) (*work, error) {
 		if s.end {
 			return x.end(ctx, s)
 		}
-		if !x.stopped() {
+		if x.stopped() {
+			x.abort(errAborted) // between messages: half a message cannot be taken back
+		} else {
 			x.note(x.write(ctx, s.msg))
 		}
 		s.done()
