@@ -201,7 +201,7 @@ func stops(refusal error) bool {
 // without keywords, then without its date, then without both; the message is skipped
 // only if it is refused every time.
 func (x *folderWrite) writeStepwise(ctx context.Context, m *mailbox.Message) error {
-	if x.f.hangups[m.UID] >= 2 {
+	if x.f.hangups[m.UID] >= hopelessAfter {
 		x.skip(x.item(m, peekHeader(m.Body), migration.MessageRejected, "the target hangs up when it is given this message"))
 		return nil
 	}

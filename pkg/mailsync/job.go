@@ -82,9 +82,11 @@ const settleTime = 10 * time.Second
 
 // maxTrouble is how many connections in a row may fail without a window committed
 // in between before the pass gives up.
-const maxTrouble = 4
+const maxTrouble = 5
 
-// hopelessAfter failures of the source in a row at one message leave it out.
+// hopelessAfter failures at one message, of the source in a row or of the target
+// where it is given alone, leave it out. At the target that is two connections more
+// until it is given alone: maxTrouble allows for them.
 const hopelessAfter = 3
 
 // Run performs one pass. The error is or wraps a *migration.Fault, or is the cause

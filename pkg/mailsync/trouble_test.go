@@ -232,3 +232,24 @@ func TestYieldEndsTheReading(t *testing.T) {
 		}
 	})
 }
+
+// A message at which the target hangs up each time is left out, and the rest goes on.
+func TestMessageThatMakesTheTargetHangUp(t *testing.T) {
+	for _, multi := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			p, _, target, run := oddPair(t)
+			p.target.Caps.MultiAppend = multi
+			for i := range 9 {
+				p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
+			}
+			target.hangUp = func(body []byte) bool { return bytes.Contains(body, []byte("<4@")) }
+			out, err := run()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(p.target.Messages("INBOX")); n != 8 || len(out.Items) != 1 || out.Items[0].Code != migration.MessageRejected {
+				t.Errorf("%d messages at the target, items %+v", n, out.Items)
+			}
+		})
+	}
+}

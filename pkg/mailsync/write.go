@@ -378,9 +378,12 @@ func (x *folderWrite) leaveToSettle() (*work, error) {
 	if x.p.lostConnection() > maxTrouble {
 		return nil, x.err
 	}
-	if f.unsure++; f.unsure > 1 || bad {
-		// Something in here makes the server hang up: no literal without its leave.
-		f.synchronous, f.care = true, max(f.care, apart)
+	switch f.unsure++; {
+	case f.unsure > 1:
+		// Something in here makes the server hang up: one message at a time shows which.
+		f.synchronous, f.care = true, stepwise
+	case bad:
+		f.synchronous, f.care = true, max(f.care, apart) // no literal without its leave
 	}
 	return f, nil
 }
