@@ -264,7 +264,10 @@ func (p *pass) folderFailed(f *work, fault *migration.Fault) {
 	if !t.counted && f.src != nil {
 		t.seen, t.counted = int64(f.src.Messages), true
 	}
-	t.failed = max(0, t.seen-t.copied-t.adopted-t.skipped-min(f.rec.uids.len(), t.seen))
+	left := max(0, t.seen-t.gone-t.copied-t.adopted)
+	t.skipped = min(left, int64(len(f.rec.skipped)))
+	t.unchanged = min(left-t.skipped, max(0, f.rec.uids.len()-t.copied-t.adopted))
+	t.failed = left - t.skipped - t.unchanged
 	p.count(f, t)
 }
 

@@ -35,6 +35,8 @@ type adoption struct {
 	pair
 	flags mailbox.Flags // the source's
 	add   mailbox.Flags // what the target lacks of them
+	// remove is what was carried and is gone at the source.
+	remove mailbox.Flags
 }
 
 // errRenumbered says that the source's UIDs are others than those recorded.
@@ -199,6 +201,8 @@ func (p *pass) undecided(ctx context.Context, f *work, source mailbox.Session, p
 		a := adoption{pair: x, flags: byUID[x.src].flags}
 		a.add = a.flags.Without(inTail[x.dst].flags).Without(mailbox.Flags{mailbox.Deleted})
 		if unplaced.Contains(x.src) {
+			_, base, _ := f.rec.uids.get(x.src)
+			a.remove = base.Without(a.flags)
 			prep.place = append(prep.place, a)
 		} else {
 			prep.adopt = append(prep.adopt, a)
@@ -248,13 +252,13 @@ func (p *pass) compareContents(ctx context.Context, f *work, source mailbox.Sess
 		src, dst = append(src, g.src...), append(dst, g.dst...)
 	}
 	var s, d map[mailbox.UID]contents
-	g, gctx := errgroup.WithContext(ctx)
+	var g errgroup.Group // one side's failure must not end the other's connection
 	g.Go(func() (err error) {
-		s, err = readContents(gctx, source, mailbox.NewUIDSet(src...))
+		s, err = readContents(ctx, source, mailbox.NewUIDSet(src...))
 		return err
 	})
 	g.Go(func() (err error) {
-		d, err = p.targetContents(gctx, f, mailbox.NewUIDSet(dst...))
+		d, err = p.targetContents(ctx, f, mailbox.NewUIDSet(dst...))
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -326,7 +330,7 @@ func (p *pass) flagChanges(ctx context.Context, f *work, source mailbox.Session,
 	set := mailbox.Span(delivered[0].First, delivered[len(delivered)-1].Last)
 	return source.Flags(ctx, set, since, func(u mailbox.UID, flags mailbox.Flags) error {
 		dst, base, ok := f.rec.uids.get(u)
-		if !ok {
+		if !ok || dst == 0 { // or not known where: undecided places it, with its flags
 			return nil
 		}
 		if c, changed := threeWay(u, dst, base, flags); changed {

@@ -226,7 +226,7 @@ func (x *folderWrite) carryFlags(ctx context.Context) error {
 	found := append(x.prep.adopt, x.prep.place...)
 	changes := x.prep.changes
 	for _, a := range found {
-		changes = append(changes, flagChange{src: a.src, dst: a.dst, add: a.add, now: a.flags})
+		changes = append(changes, flagChange{src: a.src, dst: a.dst, add: a.add, remove: a.remove, now: a.flags})
 	}
 	if len(changes) == 0 {
 		return nil
