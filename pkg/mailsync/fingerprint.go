@@ -161,13 +161,14 @@ func (n *normaliser) byte(c byte) {
 type entry struct {
 	uid   mailbox.UID
 	print fingerprint
+	named bool // by its Message-ID: scanners and forms send many alike without one
 	size  int64
 	date  int64 // INTERNALDATE in Unix seconds; 0 without
 	flags mailbox.Flags
 }
 
 func entryOf(m mailbox.Meta) entry {
-	e := entry{uid: m.UID, print: fingerprintOf(m.Header), size: m.Size, flags: m.Flags}
+	e := entry{uid: m.UID, print: fingerprintOf(m.Header), named: messageID(m.Header) != "", size: m.Size, flags: m.Flags}
 	if !m.Date.IsZero() {
 		e.date = m.Date.Unix()
 	}

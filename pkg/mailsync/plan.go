@@ -21,8 +21,8 @@ type matching struct {
 }
 
 // match finds the source messages that the tail already holds. A message is
-// recognised at once if its fingerprint is unique on both sides and size and date
-// agree too; wherever a fingerprint is on both sides and that is not so, contents
+// recognised at once if it has a Message-ID, its fingerprint is unique on both sides
+// and size and date agree too; wherever a fingerprint is on both sides and that is not so, contents
 // have to be compared: servers lie about sizes, tools lose dates, and templates
 // share a Message-ID.
 func match(source, tail []entry) matching {
@@ -44,7 +44,7 @@ func match(source, tail []entry) matching {
 	for _, g := range byPrint {
 		switch {
 		case len(g.src) == 0:
-		case len(g.src) == 1 && len(g.dst) == 1 && g.src[0].size == g.dst[0].size && g.src[0].date == g.dst[0].date:
+		case len(g.src) == 1 && len(g.dst) == 1 && g.src[0].named && g.src[0].size == g.dst[0].size && g.src[0].date == g.dst[0].date:
 			m.sure = append(m.sure, pair{g.src[0].uid, g.dst[0].uid})
 		default:
 			m.ask = append(m.ask, group{uids(g.src), uids(g.dst)})

@@ -253,3 +253,13 @@ func TestMessageThatMakesTheTargetHangUp(t *testing.T) {
 		})
 	}
 }
+
+// Without a Message-ID nothing but the contents tells one scan from the next.
+func TestMessagesWithoutIDAreComparedWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		p.target.Deliver("INBOX", []byte("Subject: scan\r\n\r\npage 1\r\n"), day)
+		p.source.Deliver("INBOX", []byte("Subject: scan\r\n\r\npage 2\r\n"), day)
+		tallyIs(t, p.mustRun(), migration.Tally{Seen: 1, Copied: 1})
+	})
+}
