@@ -159,9 +159,10 @@ func (c *conn) Read(p []byte) (int, error) {
 		if _, err := c.failure(); err != nil {
 			return c.ended(p, err)
 		}
-		n, claimed, err := c.in.read(p, c.claimant())
+		var by borrower // it may give the connection back while its response is read
+		n, claimed, err := c.in.read(p, c.claimant(&by))
 		if err == nil && claimed != nil {
-			err = c.lent().take(claimed)
+			err = by.take(claimed)
 		}
 		if err != nil {
 			c.fail(err)
@@ -181,22 +182,31 @@ func (c *conn) ended(p []byte, err error) (int, error) {
 	if n := c.in.pad(p); n > 0 {
 		return n, nil
 	}
-	if b := c.lent(); b != nil {
-		c.reclaim()
-		b.gone(err)
-	}
+	c.dismiss(err)
 	return 0, io.EOF
 }
 
-func (c *conn) claimant() func([]byte) bool {
+// dismiss tells the borrower, if there is one, that nothing more will come.
+func (c *conn) dismiss(err error) {
+	c.mu.Lock()
+	b := c.borrower
+	c.borrower = nil
+	c.mu.Unlock()
+	if b != nil {
+		b.gone(err)
+	}
+}
+
+// claimant asks the borrower whether a response is its own, and notes it as by.
+func (c *conn) claimant(by *borrower) func([]byte) bool {
 	return func(line []byte) bool {
 		if st, ok := parseStatus(line); ok && st.kind == "BYE" {
 			c.mu.Lock()
 			c.bye = st
 			c.mu.Unlock()
 		}
-		b := c.lent()
-		return b != nil && b.claims(line)
+		*by = c.lent()
+		return *by != nil && (*by).claims(line)
 	}
 }
 
@@ -250,6 +260,7 @@ func (c *conn) Write(p []byte) (int, error) {
 // Close is go-imap's: it gives up after a response that it cannot read.
 func (c *conn) Close() error {
 	c.fail(errUnreadable)
+	c.dismiss(errUnreadable) // go-imap reads no more
 	return nil
 }
 

@@ -99,3 +99,50 @@ func TestAReadersPauseIsNotTheServers(t *testing.T) {
 		_ = s.Close()
 	})
 }
+
+// leaving is a borrower that gives the connection back in the middle of a response.
+type leaving struct {
+	c     *conn
+	taken []string
+	ended error
+}
+
+func (l *leaving) claims([]byte) bool { l.c.reclaim(); return true }
+
+func (l *leaving) take(response []byte) error {
+	l.taken = append(l.taken, string(response))
+	return nil
+}
+
+func (l *leaving) gone(err error) { l.ended = err }
+
+func TestBorrowerThatLeavesInMidResponse(t *testing.T) {
+	client, server := net.Pipe()
+	go func() {
+		_, _ = io.WriteString(server, "* 5 EXISTS\r\n")
+		_ = server.Close()
+	}()
+	c := newConn(client, time.Minute, nil)
+	b := &leaving{c: c}
+	if err := c.lend(b); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 100)); !errors.Is(err, io.EOF) || len(b.taken) != 1 {
+		t.Errorf("taken %q, %v", b.taken, err)
+	}
+}
+
+// go-imap may give up while the connection is lent: whoever waits for an answer hears it.
+func TestBorrowerHearsThatTheReaderGaveUp(t *testing.T) {
+	client, server := net.Pipe()
+	defer func() { _ = server.Close() }()
+	c := newConn(client, time.Minute, nil)
+	b := &leaving{c: c}
+	if err := c.lend(b); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	if !errors.Is(b.ended, errUnreadable) {
+		t.Errorf("the borrower heard %v", b.ended)
+	}
+}
