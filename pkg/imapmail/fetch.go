@@ -37,8 +37,25 @@ func (s *session) Metas(ctx context.Context, set mailbox.UIDSet, each func(mailb
 		BodySection: []*imap.FetchItemBodySection{headerFields},
 	}
 	const what = "read the messages' headers"
-	return s.fetch(ctx, set, options, what, func(data *imapclient.FetchMessageData) error {
-		m, err := s.meta(data, what)
+	// A change of flags that the server tells in between takes the place of the reply
+	// in go-imap, and the reply is dropped: such a message is asked for once more.
+	var cutShort mailbox.UIDSet
+	err := s.fetch(ctx, set, options, what, func(data *imapclient.FetchMessageData) error {
+		m, whole, err := s.meta(data, what)
+		switch {
+		case err != nil:
+			return err
+		case !whole:
+			cutShort.Append(m.UID)
+			return nil
+		}
+		return each(m)
+	})
+	if err != nil {
+		return err
+	}
+	return s.fetch(ctx, cutShort, options, what, func(data *imapclient.FetchMessageData) error {
+		m, _, err := s.meta(data, what)
 		if err != nil {
 			return err
 		}
@@ -46,7 +63,8 @@ func (s *session) Metas(ctx context.Context, set mailbox.UIDSet, each func(mailb
 	})
 }
 
-func (s *session) meta(data *imapclient.FetchMessageData, what string) (m mailbox.Meta, err error) {
+// meta reads one reply; it is whole if the header fields were in it.
+func (s *session) meta(data *imapclient.FetchMessageData, what string) (m mailbox.Meta, whole bool, err error) {
 	for item := data.Next(); item != nil; item = data.Next() {
 		switch item := item.(type) {
 		case imapclient.FetchItemDataUID:
@@ -58,16 +76,17 @@ func (s *session) meta(data *imapclient.FetchMessageData, what string) (m mailbo
 		case imapclient.FetchItemDataRFC822Size:
 			m.Size = item.Size
 		case imapclient.FetchItemDataBodySection:
+			whole = true
 			if item.Literal == nil {
 				continue
 			}
 			m.Header, err = io.ReadAll(io.LimitReader(item.Literal, maxHeader))
 			if _, end := s.conn.failure(); end != nil || err != nil {
-				return m, s.broken(what)
+				return m, false, s.broken(what)
 			}
 		}
 	}
-	return m, nil
+	return m, whole, nil
 }
 
 func (s *session) Flags(ctx context.Context, set mailbox.UIDSet, since mailbox.ModSeq, each func(mailbox.UID, mailbox.Flags) error) error {

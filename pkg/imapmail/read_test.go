@@ -171,3 +171,29 @@ func TestLongSetsAreCut(t *testing.T) {
 		t.Errorf("%d of %d", n, set.Len())
 	}
 }
+
+// A server may tell changed flags, UID and all, before the reply to a FETCH.
+func TestMetasBesideFlagsThatChange(t *testing.T) {
+	a := scripted(t, func(s *script) {
+		s.welcome("")
+		tag := s.hear("UID FETCH 1:2 ")
+		s.say("* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 5 BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\r\n\r\n)")
+		s.say("* 2 FETCH (UID 2 FLAGS (\\Seen))")
+		s.say("* 2 FETCH (UID 2 FLAGS (\\Seen) RFC822.SIZE 7 BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\r\n\r\n)")
+		s.say("%s OK done", tag)
+		tag = s.hear("UID FETCH 2 ")
+		s.say("* 2 FETCH (UID 2 FLAGS (\\Seen) RFC822.SIZE 7 BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\r\n\r\n)")
+		s.say("%s OK done", tag)
+	})
+	sizes := map[mailbox.UID]int64{}
+	err := opened(t, a).Metas(t.Context(), mailbox.Span(1, 2), func(m mailbox.Meta) error {
+		if _, twice := sizes[m.UID]; twice {
+			t.Errorf("uid %d twice", m.UID)
+		}
+		sizes[m.UID] = m.Size
+		return nil
+	})
+	if err != nil || len(sizes) != 2 || sizes[1] != 5 || sizes[2] != 7 {
+		t.Errorf("sizes %v, %v", sizes, err)
+	}
+}
