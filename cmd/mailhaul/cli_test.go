@@ -97,7 +97,7 @@ func TestExitCodes(t *testing.T) {
 		{"token create", []any{nil}, 2, "role"},
 
 		{"batch wait b", []any{batch("Created", 0), batch("Syncing", 0), batch("Synced", 0)}, 0, ""},
-		{"batch wait b", []any{batch("Synced", 1)}, 3, "1 messages skipped"},
+		{"batch wait b", []any{batch("Synced", 1)}, 3, "messages skipped or failed: 1"},
 		{"batch wait b", []any{batch("SyncedWithErrors", 0)}, 3, ""},
 		{"batch wait b", []any{batch("Failed", 0)}, 1, "Failed"},
 		{"batch wait b", []any{batch("Stopped", 0)}, 1, "stopped"},
@@ -106,7 +106,7 @@ func TestExitCodes(t *testing.T) {
 		{"batch wait b --timeout 20ms", []any{batch("Syncing", 0)}, 1, "is not Synced after 20ms"},
 		{"batch wait b --for Ready", []any{nil}, 2, "--for"},
 		{"batch watch b", []any{batch("Syncing", 0), batch("Synced", 0)}, 0, ""},
-		{"batch watch b", []any{batch("Syncing", 0), batch("SyncedWithErrors", 2)}, 3, "2 messages"},
+		{"batch watch b", []any{batch("Syncing", 0), batch("SyncedWithErrors", 2)}, 3, "failed: 2 (mailhaul user list --batch b)"},
 	}
 	for _, tt := range tests {
 		code, out, errs := mailhaul(t, &script{answers: tt.api}, strings.Fields(tt.args)...)

@@ -143,8 +143,8 @@ func ended(b client.Batch, code int) error {
 	case migration.BatchStatus(b.Status) == migration.BatchStopped:
 		return &exitError{code, fmt.Errorf("batch %s is stopped", b.Name)}
 	case code == exitExceptions:
-		return &exitError{code, fmt.Errorf("batch %s is %s: %d users failed, %d messages skipped or failed",
-			b.Name, b.Status, b.Counts["failed"]+b.Counts["needsCredentials"], b.Messages.Skipped+b.Messages.Failed)}
+		return &exitError{code, fmt.Errorf("batch %s is %s: users failed: %d, messages skipped or failed: %d (mailhaul user list --batch %s)",
+			b.Name, b.Status, b.Counts["failed"]+b.Counts["needsCredentials"], b.Messages.Skipped+b.Messages.Failed, b.Name)}
 	}
 	return &exitError{code, fmt.Errorf("batch %s is %s", b.Name, b.Status)}
 }
@@ -196,11 +196,12 @@ func (g *global) bars(ctx context.Context) display {
 	label := func(f func(client.Batch) string) decor.Decorator {
 		return decor.Any(func(decor.Statistics) string { return f(now()) }, decor.WC{W: 27, C: decor.DindentRight})
 	}
-	users := p.AddBar(1, mpb.PrependDecorators(label(func(b client.Batch) string { return fmt.Sprintf("%-20s users", b.Status) })),
+	// Of a bar that begins with a total mpb takes no other later.
+	users := p.AddBar(0, mpb.PrependDecorators(label(func(b client.Batch) string { return fmt.Sprintf("%-20s users", b.Status) })),
 		mpb.AppendDecorators(label(func(b client.Batch) string {
 			return fmt.Sprintf("%d/%d, %d failed", inStep(b), b.Counts["total"], b.Counts["failed"]+b.Counts["needsCredentials"])
 		})))
-	bytes := p.AddBar(1, mpb.PrependDecorators(label(func(client.Batch) string { return fmt.Sprintf("%-20s bytes", "") })),
+	bytes := p.AddBar(0, mpb.PrependDecorators(label(func(client.Batch) string { return fmt.Sprintf("%-20s bytes", "") })),
 		mpb.AppendDecorators(label(func(b client.Batch) string {
 			text := fmt.Sprintf("%s of %s, %d messages", size(b.Bytes.Copied), size(b.Bytes.Total), b.Messages.Copied+b.Messages.Adopted)
 			if left := timeLeft(b); left != "" {
@@ -208,21 +209,25 @@ func (g *global) bars(ctx context.Context) display {
 			}
 			return text
 		})))
+	seen := false
 	return display{
 		batch: func(b client.Batch) {
+			seen = true
 			<-state
 			state <- b
-			// One more than there is: a full bar would end, and mail may still come.
-			users.SetTotal(int64(b.Counts["total"])+1, false)
+			// A bar that is not to be completed stays when it is full: mail may still come.
+			users.SetTotal(int64(b.Counts["total"]), false)
 			users.SetCurrent(int64(inStep(b)))
-			bytes.SetTotal(b.Bytes.Total+1, false)
+			bytes.SetTotal(b.Bytes.Total, false)
 			bytes.SetCurrent(b.Bytes.Copied)
 		},
 		end: func() {
-			users.SetTotal(-1, true)
-			bytes.SetTotal(-1, true)
+			users.Abort(!seen) // as it stands, unless there is nothing to show
+			bytes.Abort(!seen)
 			p.Wait()
-			_, _ = fmt.Fprintln(g.out, progress(now()))
+			if seen {
+				_, _ = fmt.Fprintln(g.out, progress(now()))
+			}
 		},
 	}
 }
