@@ -163,7 +163,7 @@ func disturb(t *testing.T, sc scenario, name string, at int, crash bool, fate ma
 	} else if out.Tally.Surplus != 0 {
 		t.Errorf("%s: surplus %d", name, out.Tally.Surplus)
 	}
-	time.Sleep(time.Minute)
+	time.Sleep(time.Minute) // in the bubble
 	compare(t, p, name, lost && sc.later != nil)
 	out, err := p.run()
 	if err != nil {

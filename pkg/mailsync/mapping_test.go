@@ -34,26 +34,46 @@ func TestAssign(t *testing.T) {
 		recorded map[string]string
 		want     map[string]string
 	}{
-		{name: "same names", source: folders("/", "INBOX", "a", "a/b"), target: folders("/", "INBOX"), naming: slash,
-			want: map[string]string{"INBOX": "INBOX", "a": "a", "a/b": "a/b"}},
-		{name: "other delimiter and prefix", source: folders("/", "INBOX", "a/b.c", "a=b/c"), naming: mailbox.Naming{Prefix: "INBOX.", Delimiter: "."},
-			want: map[string]string{"INBOX": "INBOX", "a/b.c": "INBOX.a.b=2Ec", "a=b/c": "INBOX.a=b.c"}},
-		{name: "role by attribute on both sides, with children", source: folders("/", "INBOX", "Sent Items*Sent", "Sent Items/2019"), target: folders("/", "INBOX", "Gesendet*Sent"), naming: slash,
-			want: map[string]string{"INBOX": "INBOX", "Sent Items": "Gesendet", "Sent Items/2019": "Gesendet/2019"}},
-		{name: "role by known name", source: folders("/", "INBOX", "Gesendete Elemente"), target: folders("/", "INBOX", "Sent*Sent"), naming: slash,
-			want: map[string]string{"INBOX": "INBOX", "Gesendete Elemente": "Sent"}},
-		{name: "Sent and Sent Items and Sent Messages", source: folders("/", "INBOX", "Sent", "Sent Items*Sent", "Sent Messages"), target: folders("/", "INBOX", "Sent*Sent"), naming: slash,
-			want: map[string]string{"INBOX": "INBOX", "Sent Items": "Sent", "Sent": "Sent (2)", "Sent Messages": "Sent Messages"}},
-		{name: "names equal but for case", source: folders("/", "INBOX", "Work", "work", "WORK"), naming: mailbox.Naming{Delimiter: "/", FoldsCase: true},
-			want: map[string]string{"INBOX": "INBOX", "WORK": "WORK", "Work": "Work (2)", "work": "work (3)"}},
-		{name: "names equal but for form", source: folders("/", "INBOX", "Caf\u00e9", "Cafe\u0301"), naming: slash,
-			want: map[string]string{"INBOX": "INBOX", "Cafe\u0301": "Cafe\u0301", "Caf\u00e9": "Caf\u00e9 (2)"}},
-		{name: "what was recorded stays", source: folders("/", "INBOX", "a", "b"), naming: slash, recorded: map[string]string{"b": "a"},
-			want: map[string]string{"INBOX": "INBOX", "b": "a", "a": "a (2)"}},
-		{name: "forbidden characters", source: folders("/", "INBOX", "50%", "50=25"), naming: mailbox.Naming{Delimiter: "/", Forbidden: "%"},
-			want: map[string]string{"INBOX": "INBOX", "50%": "50=25", "50=25": "50=25 (2)"}},
-		{name: "below INBOX", source: folders("/", "INBOX", "INBOX/a", "a"), naming: slash,
-			want: map[string]string{"INBOX": "INBOX", "INBOX/a": "INBOX/a", "a": "a"}},
+		{
+			name: "same names", source: folders("/", "INBOX", "a", "a/b"), target: folders("/", "INBOX"), naming: slash,
+			want: map[string]string{"INBOX": "INBOX", "a": "a", "a/b": "a/b"},
+		},
+		{
+			name: "other delimiter and prefix", source: folders("/", "INBOX", "a/b.c", "a=b/c"), naming: mailbox.Naming{Prefix: "INBOX.", Delimiter: "."},
+			want: map[string]string{"INBOX": "INBOX", "a/b.c": "INBOX.a.b=2Ec", "a=b/c": "INBOX.a=b.c"},
+		},
+		{
+			name: "role by attribute on both sides, with children", source: folders("/", "INBOX", "Sent Items*Sent", "Sent Items/2019"), target: folders("/", "INBOX", "Gesendet*Sent"), naming: slash,
+			want: map[string]string{"INBOX": "INBOX", "Sent Items": "Gesendet", "Sent Items/2019": "Gesendet/2019"},
+		},
+		{
+			name: "role by known name", source: folders("/", "INBOX", "Gesendete Elemente"), target: folders("/", "INBOX", "Sent*Sent"), naming: slash,
+			want: map[string]string{"INBOX": "INBOX", "Gesendete Elemente": "Sent"},
+		},
+		{
+			name: "Sent and Sent Items and Sent Messages", source: folders("/", "INBOX", "Sent", "Sent Items*Sent", "Sent Messages"), target: folders("/", "INBOX", "Sent*Sent"), naming: slash,
+			want: map[string]string{"INBOX": "INBOX", "Sent Items": "Sent", "Sent": "Sent (2)", "Sent Messages": "Sent Messages"},
+		},
+		{
+			name: "names equal but for case", source: folders("/", "INBOX", "Work", "work", "WORK"), naming: mailbox.Naming{Delimiter: "/", FoldsCase: true},
+			want: map[string]string{"INBOX": "INBOX", "WORK": "WORK", "Work": "Work (2)", "work": "work (3)"},
+		},
+		{
+			name: "names equal but for form", source: folders("/", "INBOX", "Caf\u00e9", "Cafe\u0301"), naming: slash,
+			want: map[string]string{"INBOX": "INBOX", "Cafe\u0301": "Cafe\u0301", "Caf\u00e9": "Caf\u00e9 (2)"},
+		},
+		{
+			name: "what was recorded stays", source: folders("/", "INBOX", "a", "b"), naming: slash, recorded: map[string]string{"b": "a"},
+			want: map[string]string{"INBOX": "INBOX", "b": "a", "a": "a (2)"},
+		},
+		{
+			name: "forbidden characters", source: folders("/", "INBOX", "50%", "50=25"), naming: mailbox.Naming{Delimiter: "/", Forbidden: "%"},
+			want: map[string]string{"INBOX": "INBOX", "50%": "50=25", "50=25": "50=25 (2)"},
+		},
+		{
+			name: "below INBOX", source: folders("/", "INBOX", "INBOX/a", "a"), naming: slash,
+			want: map[string]string{"INBOX": "INBOX", "INBOX/a": "INBOX/a", "a": "a"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

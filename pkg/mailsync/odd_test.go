@@ -156,7 +156,7 @@ func oddPair(t *testing.T) (p *pairOf, source, target *odd, run func() (mailsync
 func balanced(out mailsync.Outcome, err error) error {
 	c := out.Tally
 	if !out.Yielded && c.Seen != c.Unchanged+c.Copied+c.Adopted+c.Skipped+c.Failed {
-		return fmt.Errorf("seen %d is not the sum of its parts: %+v (after %v)", c.Seen, c, err)
+		return fmt.Errorf("seen %d is not the sum of its parts: %+v (after %s)", c.Seen, c, fmt.Sprint(err))
 	}
 	return nil
 }

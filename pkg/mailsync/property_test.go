@@ -68,7 +68,7 @@ func (s *story) tell(t *testing.T, passes [][]event, newest bool) error {
 	if err := balanced(out, nil); err != nil {
 		return err
 	}
-	time.Sleep(time.Minute)
+	time.Sleep(time.Minute) // in the bubble
 	if err := s.judge(out.Items); err != nil {
 		return err
 	}

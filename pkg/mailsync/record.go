@@ -3,6 +3,7 @@ package mailsync
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -239,8 +240,11 @@ func (r *record) replay(entry []byte) error {
 		}
 		x.n = uint32(d.uvarint())
 		set := d.uvarint()
-		if d.err != nil || set >= uint64(len(sets)) || x.src == 0 || x.n == 0 || src+int64(x.n)-1 > int64(mailbox.MaxUID) {
-			return fmt.Errorf("the entry is damaged (%v)", d.err)
+		if d.err != nil {
+			return d.err
+		}
+		if set >= uint64(len(sets)) || x.src == 0 || x.n == 0 || src+int64(x.n)-1 > int64(mailbox.MaxUID) {
+			return errors.New("it is damaged")
 		}
 		x.flags = r.uids.flagSet(sets[set])
 		r.uids.put(x)

@@ -186,18 +186,26 @@ func TestAdoption(t *testing.T) {
 		lose  func(p *pairOf)
 		tally migration.Tally
 	}{
-		{"records lost", func(p *pairOf) { p.records = mailsync.NewMemoryRecords() },
-			migration.Tally{Seen: 298, Adopted: 298}},
+		{
+			"records lost", func(p *pairOf) { p.records = mailsync.NewMemoryRecords() },
+			migration.Tally{Seen: 298, Adopted: 298},
+		},
 		{"records lost, some copies gone", func(p *pairOf) {
 			p.records = mailsync.NewMemoryRecords()
 			p.target.Expunge("INBOX", 1, 2, 3, 4, 5, 6, 7)
 		}, migration.Tally{Seen: 298, Adopted: 291, Copied: 7}},
-		{"one target folder with another uidvalidity", func(p *pairOf) { p.target.Folder("Sent").Validity += 77 },
-			migration.Tally{Seen: 298, Adopted: 100, Unchanged: 198}},
-		{"source with another uidvalidity", func(p *pairOf) { p.source.Folder("Sent").Validity += 77 },
-			migration.Tally{Seen: 298, Adopted: 100, Unchanged: 198}},
-		{"a new target", func(p *pairOf) { p.target = mailboxtest.NewMemory(); p.target.Folder("INBOX").Validity = 4711 },
-			migration.Tally{Seen: 298, Copied: 298, Redelivered: 298}},
+		{
+			"one target folder with another uidvalidity", func(p *pairOf) { p.target.Folder("Sent").Validity += 77 },
+			migration.Tally{Seen: 298, Adopted: 100, Unchanged: 198},
+		},
+		{
+			"source with another uidvalidity", func(p *pairOf) { p.source.Folder("Sent").Validity += 77 },
+			migration.Tally{Seen: 298, Adopted: 100, Unchanged: 198},
+		},
+		{
+			"a new target", func(p *pairOf) { p.target = mailboxtest.NewMemory(); p.target.Folder("INBOX").Validity = 4711 },
+			migration.Tally{Seen: 298, Copied: 298, Redelivered: 298},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -409,7 +417,7 @@ func TestCancel(t *testing.T) {
 			return mailboxtest.Done
 		}
 		_, err := mailsync.Run(ctx, mailsync.Job{Source: p.source.Open, Target: p.target.Open, Records: p.records})
-		if err != migration.ErrLeaseLost {
+		if !errors.Is(err, migration.ErrLeaseLost) {
 			t.Fatalf("error %v, want the cause", err)
 		}
 		p.target.Step = nil

@@ -240,16 +240,20 @@ func (s *story) pass(ctx context.Context, events []event, newest bool) (mailsync
 	s.source.Step = func(op string) mailboxtest.Fate { return s.step("source " + op) }
 	s.target.Step = func(op string) mailboxtest.Fate { return s.step("target " + op) }
 	s.log = append(s.log, "pass")
-	out, err := mailsync.Run(ctx, mailsync.Job{Source: s.source.Open, Target: s.target.Open, Records: s, Window: 3, NewestFirst: newest,
-		Yield: func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.yielding }})
+	out, err := mailsync.Run(ctx, mailsync.Job{
+		Source: s.source.Open, Target: s.target.Open, Records: s, Window: 3, NewestFirst: newest,
+		Yield: func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.yielding },
+	})
 	s.source.Step, s.target.Step = nil, nil
 	s.log = append(s.log, fmt.Sprintf("= %+v %v", out.Tally, err))
 	return out, err
 }
 
 func newStory(habits int) *story {
-	s := &story{known: map[string]*history{}, records: mailsync.NewMemoryRecords(),
-		source: &odd{Memory: mailboxtest.NewMemory()}, target: &odd{Memory: mailboxtest.NewMemory()}}
+	s := &story{
+		known: map[string]*history{}, records: mailsync.NewMemoryRecords(),
+		source: &odd{Memory: mailboxtest.NewMemory()}, target: &odd{Memory: mailboxtest.NewMemory()},
+	}
 	s.source.Side, s.target.Side = migration.Source, migration.Target
 	s.source.Caps.CondStore = habits&1 == 0
 	s.target.Caps.UIDPlus = habits&2 == 0

@@ -204,7 +204,7 @@ func TestRenumberedWhileUnsure(t *testing.T) {
 		p.target.Step = nil
 		p.source.Folder("INBOX").Validity++
 		p.mustRun()
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // in the bubble
 		p.same()
 	})
 }

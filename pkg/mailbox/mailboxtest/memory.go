@@ -71,8 +71,10 @@ type MemoryMessage struct {
 // NewMemory returns a mailbox with an empty INBOX and all abilities.
 func NewMemory() *Memory {
 	m := &Memory{
-		Caps: mailbox.Caps{LiteralPlus: true, MultiAppend: true, UIDPlus: true, CondStore: true, ListStatus: true,
-			ListExtended: true, SpecialUse: true, CreateSpecialUse: true, Namespace: true, ESearch: true},
+		Caps: mailbox.Caps{
+			LiteralPlus: true, MultiAppend: true, UIDPlus: true, CondStore: true, ListStatus: true,
+			ListExtended: true, SpecialUse: true, CreateSpecialUse: true, Namespace: true, ESearch: true,
+		},
 		Naming:  mailbox.Naming{Delimiter: "/"},
 		folders: map[string]*MemoryFolder{},
 		next:    1000,
