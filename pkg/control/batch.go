@@ -73,7 +73,7 @@ func (c *Control) CreateBatch(ctx context.Context, a Actor, org string, in NewBa
 	if in.DryRun {
 		return Batch{Batch: b, Status: b.Status(migration.UserCounts{})}, n, nil
 	}
-	if n, err = c.store.CreateBatch(ctx, &b, c.users(ctx, b, in.File)); err != nil {
+	if n, err = c.store.CreateBatch(ctx, &b, c.users(ctx, b, ends, in.File)); err != nil {
 		return Batch{}, 0, fmt.Errorf("create batch %q: %w", in.Name, err)
 	}
 	c.audit(ctx, a, migration.Event{OrgID: o.ID, BatchID: b.ID, Kind: "batch.created", Data: map[string]any{"batch": b.Name, "users": n}})
@@ -128,7 +128,7 @@ func (c *Control) AddUsers(ctx context.Context, a Actor, org, name string, f Fil
 	if _, err := c.checkFile(ctx, &b, ends, f); err != nil {
 		return none, err
 	}
-	res, err := c.store.AddUsers(ctx, &b, c.users(ctx, b, f))
+	res, err := c.store.AddUsers(ctx, &b, c.users(ctx, b, ends, f))
 	if err != nil {
 		return none, fmt.Errorf("add users to %q: %w", name, err)
 	}

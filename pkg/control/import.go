@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/mailhaul/mailhaul/pkg/csvimport"
 	"github.com/mailhaul/mailhaul/pkg/migration"
@@ -50,7 +51,7 @@ func (c *Control) checkFile(ctx context.Context, b *migration.Batch, e ends, f F
 		}
 		chunk = chunk[:0]
 	}
-	n, err := c.readThrough(f, func(r csvimport.Row) string {
+	n, err := c.readThrough(e, f, func(r csvimport.Row) string {
 		if chunk = append(chunk, r); len(chunk) == asked {
 			ask()
 		}
@@ -60,7 +61,7 @@ func (c *Control) checkFile(ctx context.Context, b *migration.Batch, e ends, f F
 		return 0, failed
 	}
 	if len(ch.refused) > 0 {
-		n, err = c.readThrough(f, func(r csvimport.Row) string { return ch.refused[r.Line] })
+		n, err = c.readThrough(e, f, func(r csvimport.Row) string { return ch.refused[r.Line] })
 	}
 	return n, ch.verdict(err)
 }
@@ -122,12 +123,15 @@ func (c *Control) known(ctx context.Context, b *migration.Batch, rows []csvimpor
 	return out, nil
 }
 
-func (c *Control) readThrough(f File, each func(csvimport.Row) string) (int, error) {
-	return csvimport.Check(bytes.NewReader(f.CSV), c.options(f), each)
+func (c *Control) readThrough(e ends, f File, each func(csvimport.Row) string) (int, error) {
+	return csvimport.Check(bytes.NewReader(f.CSV), c.options(e, f), each)
 }
 
-func (c *Control) options(f File) csvimport.Options {
-	return csvimport.Options{AllowUnknownColumns: f.AllowUnknownColumns, Encoding: f.Encoding, Limit: c.limits}
+func (c *Control) options(e ends, f File) csvimport.Options {
+	return csvimport.Options{
+		AllowUnknownColumns: f.AllowUnknownColumns, PasswordOptional: e.source.HasAdmin(),
+		Encoding: f.Encoding, Limit: c.limits,
+	}
 }
 
 // elsewhere refuses a row whose mailbox is in another live batch, "" being another
@@ -172,7 +176,8 @@ func (ch *checker) verdict(err error) error {
 	case ch.dup == n && n > 0:
 		out.Fault = fault(migration.DuplicateInOtherBatch, "%s", p.List[0].Reason)
 	case n == 1:
-		out.Fault = fault(p.Code, "the CSV file has a problem in line %d: %s", p.List[0].Line, p.List[0].Reason)
+		one := p.List[0]
+		out.Fault = fault(p.Code, "the CSV file has a problem in line %d: %s", one.Line, strings.TrimPrefix(one.Column+": "+one.Reason, ": "))
 	default:
 		out.Fault = fault(p.Code, "the CSV file has %d problems; nothing was stored", n)
 	}
@@ -182,10 +187,10 @@ func (ch *checker) verdict(err error) error {
 // users reads the file as users of b, secrets sealed as soon as some hundreds of rows
 // are read. A password that its user has already is left out: sealed again it would
 // look like a new one.
-func (c *Control) users(ctx context.Context, b migration.Batch, f File) iter.Seq2[migration.User, error] {
+func (c *Control) users(ctx context.Context, b migration.Batch, e ends, f File) iter.Seq2[migration.User, error] {
 	state := newcomer(&b, c.now())
 	return func(yield func(migration.User, error) bool) {
-		for rows, err := range inChunks(csvimport.Read(bytes.NewReader(f.CSV), c.options(f))) {
+		for rows, err := range inChunks(csvimport.Read(bytes.NewReader(f.CSV), c.options(e, f))) {
 			var known map[string]*migration.User
 			if err == nil {
 				known, err = c.known(ctx, &b, rows)

@@ -44,7 +44,7 @@ type header struct {
 }
 
 // read takes the header. It returns false where reading on would only make noise.
-func (h *header) read(line int, record []string, allowUnknown bool, problems *Problems) (goOn bool) {
+func (h *header) read(line int, record []string, o Options, problems *Problems) (goOn bool) {
 	h.width = len(record)
 	if reason := notHeader(record); reason != "" {
 		problems.add(line, "", reason)
@@ -66,12 +66,12 @@ func (h *header) read(line int, record []string, allowUnknown bool, problems *Pr
 	}
 	for i, name := range record {
 		if h.at[i] == nil && !ignored[name] && place[name] == i+1 {
-			h.unknown(line, i, name, allowUnknown, missing, problems)
+			h.unknown(line, i, name, o.AllowUnknownColumns, missing, problems)
 		}
 	}
 	h.complete = true
 	for _, c := range imapColumns {
-		if c.required && place[c.name] == 0 {
+		if c.required && place[c.name] == 0 && !(o.PasswordOptional && c.name == "Password") {
 			h.complete = false
 			if missing[c.name] { // not explained by a near miss
 				problems.add(line, c.name, "the column is missing")

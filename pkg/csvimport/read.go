@@ -35,6 +35,9 @@ var IMAPLimits = Limits{Rows: 50_000, Bytes: 10_485_760}
 // Options are what the operator said about the file.
 type Options struct {
 	AllowUnknownColumns bool
+	// PasswordOptional is set where the source's administrator opens the mailboxes: the
+	// column Password may be absent.
+	PasswordOptional bool
 	// Encoding is the name of the file's encoding (a WHATWG or IANA name, such as
 	// "gb18030"); "" for UTF-8, or UTF-16 with a byte order mark.
 	Encoding string
@@ -176,7 +179,7 @@ func (s *scanner) readHeader(in *csv.Reader) (goOn bool, err error) {
 		}
 		return false, err
 	}
-	return s.header.read(line, record, s.options.AllowUnknownColumns, &s.problems), nil
+	return s.header.read(line, record, s.options, &s.problems), nil
 }
 
 // row checks one record and hands it on.

@@ -121,6 +121,19 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+func TestPasswordColumnMayBeAbsentWithAnAdministrator(t *testing.T) {
+	o := csvimport.Options{PasswordOptional: true}
+	for file, want := range map[string]string{
+		"EmailAddress,UserName\nann@example.com,ann\n":             "",
+		"EmailAddress,UserName,Password\nann@example.com,ann,pw\n": "",
+		"EmailAddress,UserName,Pasword\nann@example.com,ann,pw\n":  "line 1: Pasword: unknown column: did you mean Password?",
+	} {
+		if rows, got := check(t, file, o); got != want || want == "" && rows != 1 {
+			t.Errorf("file:\n%s\ngot %d rows:\n%s\nwant:\n%s", file, rows, got, want)
+		}
+	}
+}
+
 func TestUnknownColumnsAllowed(t *testing.T) {
 	o := csvimport.Options{AllowUnknownColumns: true}
 	if _, got := check(t, "EmailAddress,UserName,Password,Telephone,Rooms\nann@example.com,ann,pw,1,2\n", o); got != "" {
