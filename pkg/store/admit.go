@@ -22,11 +22,12 @@ const (
 // caller puts a task for each into the queue. It is one transaction:
 //
 //  1. Find the batches that are due and not stopped, lock their endpoints in the
-//     order of their ids, count the live leases there.
+//     order of their ids (so that two admissions never wait for each other), count the
+//     live leases there.
 //  2. Read a page of due users for each such batch and turn.
 //  3. Turn by turn, as rounds has it, admit users while there is room: where both
-//     endpoints have a slot (see slots) and the target mailbox's lease is free. The
-//     lease row is the slot.
+//     endpoints have a slot (see slots), the target mailbox's lease is free and the
+//     user is still due. The lease row is the slot.
 //  4. Write down who was served, for the next round robin, and raise the bound of
 //     the batches that have nobody due any more.
 func (s *Store) Admit(ctx context.Context, now time.Time, room int) (admitted []migration.Lease, err error) {
@@ -43,12 +44,12 @@ func (s *Store) Admit(ctx context.Context, now time.Time, room int) (admitted []
 		return nil, nil
 	}
 	err = s.write(ctx, "admit", func(tx *sql.Tx) error {
-		a := &admission{tx: tx, now: now, room: room, looks: maxLooks + room}
+		a := &admission{s: s, tx: tx, now: now, room: room, looks: maxLooks + room}
 		defer a.close()
-		if err := a.load(ctx, s.dialect.forUpdate); err != nil {
+		if err := a.load(ctx); err != nil {
 			return err
 		}
-		if len(a.batches) == 0 {
+		if admitted = nil; len(a.batches) == 0 {
 			return nil
 		}
 		for _, turns := range rounds {
@@ -67,6 +68,7 @@ func (s *Store) Admit(ctx context.Context, now time.Time, room int) (admitted []
 
 // admission is one Admit under way.
 type admission struct {
+	s         *Store
 	tx        *sql.Tx
 	now       time.Time
 	room      int
@@ -77,11 +79,11 @@ type admission struct {
 	probes    map[*slots]int64
 	admitted  []migration.Lease
 
-	users, lease, user *sql.Stmt
+	users, token, lease, user statement
 }
 
 func (a *admission) close() {
-	for _, stmt := range []*sql.Stmt{a.users, a.lease, a.user} {
+	for _, stmt := range []statement{a.users, a.token, a.lease, a.user} {
 		if stmt != nil {
 			_ = stmt.Close() // read and written to the end, or rolled back
 		}
@@ -110,17 +112,25 @@ func (a *admission) round(ctx context.Context, turns []int) error {
 	return nil
 }
 
+const (
+	takeLease = `INSERT INTO leases (mailbox, token, state, org_id, user_id, kind, source_endpoint_id, target_endpoint_id)
+		VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7)
+		ON CONFLICT (mailbox) DO UPDATE SET token = excluded.token, state = excluded.state, org_id = excluded.org_id, user_id = excluded.user_id,
+			kind = excluded.kind, source_endpoint_id = excluded.source_endpoint_id, target_endpoint_id = excluded.target_endpoint_id
+		WHERE leases.state = 'free' RETURNING unsettled`
+	queueUser = `UPDATE users SET status = 'Queued', next_run_at = NULL WHERE id = $1 AND next_run_at <= $2 AND NOT removing`
+)
+
 // admit takes the lease of c's target mailbox, where it is free.
 func (a *admission) admit(ctx context.Context, g *group, c candidate) (err error) {
-	if a.lease == nil {
-		if a.lease, err = a.tx.PrepareContext(ctx, `INSERT INTO leases (mailbox, token, state, org_id, user_id, kind, source_endpoint_id, target_endpoint_id)
-			VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7)
-			ON CONFLICT (mailbox) DO UPDATE SET token = excluded.token, state = excluded.state, org_id = excluded.org_id, user_id = excluded.user_id,
-				kind = excluded.kind, source_endpoint_id = excluded.source_endpoint_id, target_endpoint_id = excluded.target_endpoint_id
-			WHERE leases.state = 'free' RETURNING unsettled`); err != nil {
-			return err
+	for _, p := range []struct {
+		to    *statement
+		query string
+	}{{&a.token, a.s.dialect.nextToken}, {&a.lease, takeLease}, {&a.user, queueUser}} {
+		if *p.to != nil {
+			continue
 		}
-		if a.user, err = a.tx.PrepareContext(ctx, `UPDATE users SET status = 'Queued', next_run_at = NULL WHERE id = $1`); err != nil {
+		if *p.to, err = a.s.dialect.prepare(ctx, a.tx, p.query); err != nil {
 			return err
 		}
 	}
@@ -128,7 +138,7 @@ func (a *admission) admit(ctx context.Context, g *group, c candidate) (err error
 	l := migration.Lease{
 		UserID: c.id, Kind: g.kind, SourceEndpointID: b.source.id, TargetEndpointID: b.target.id, State: migration.LeaseQueued,
 	}
-	if err := a.tx.QueryRowContext(ctx, `UPDATE lease_tokens SET latest = latest + 1 RETURNING latest`).Scan(&l.Token); err != nil {
+	if err := a.token.QueryRowContext(ctx).Scan(&l.Token); err != nil {
 		return fmt.Errorf("make a lease token: %w", err)
 	}
 	err = a.lease.QueryRowContext(ctx, mailboxKey(a.hosts[b.target.id], c.login), l.Token, b.org.id, c.id, string(g.kind), b.source.id, b.target.id).
@@ -139,7 +149,14 @@ func (a *admission) admit(ctx context.Context, g *group, c candidate) (err error
 	if err != nil {
 		return fmt.Errorf("take lease: %w", err)
 	}
-	if _, err := a.user.ExecContext(ctx, c.id); err != nil {
+	res, err := a.user.ExecContext(ctx, c.id, at(a.now))
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		if err == nil { // stopped or removed since it was read
+			_, err = a.tx.ExecContext(ctx, freeLease+` WHERE token = $1`, l.Token)
+		}
 		return err
 	}
 	g.served(l.Token)
@@ -163,6 +180,12 @@ func (a *admission) writeDown(ctx context.Context) error {
 			}
 		}
 		if slices.ContainsFunc(b.groups, func(g *group) bool { return len(g.page) > 0 || g.more }) {
+			continue
+		}
+		// Who ends a pass or adds users may be about to lower the bound: another time then.
+		if alone, err := a.s.tryTakeBatch(ctx, a.tx, b.id); err != nil {
+			return err
+		} else if !alone {
 			continue
 		}
 		_, err := a.tx.ExecContext(ctx, `UPDATE batches SET next_due_at = (`+earliestDue+`) WHERE id = $1`, b.id)

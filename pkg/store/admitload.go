@@ -34,7 +34,11 @@ const (
 )
 
 // load reads the due batches, their endpoints and the users that come into question.
-func (a *admission) load(ctx context.Context, forUpdate string) error {
+func (a *admission) load(ctx context.Context) error {
+	locked, free, err := a.s.lockDue(ctx, a.tx, at(a.now))
+	if err != nil {
+		return err
+	}
 	a.endpoints, a.hosts, a.probes = map[int64]*slots{}, map[int64]string{}, map[*slots]int64{}
 	orgs := map[int64]*dueOrg{}
 	endpoint := func(id int64) *slots {
@@ -43,12 +47,15 @@ func (a *admission) load(ctx context.Context, forUpdate string) error {
 		}
 		return a.endpoints[id]
 	}
-	err := each(ctx, a.tx, func(rows *sql.Rows) error {
+	err = each(ctx, a.tx, func(rows *sql.Rows) error {
 		var b dueBatch
 		var o dueOrg
 		var source, target int64
 		if err := rows.Scan(&b.id, &b.served, &o.id, &o.served, &source, &target); err != nil {
 			return err
+		}
+		if locked != nil && !(free[b.id] && locked[source] && locked[target]) {
+			return nil // a verb is under way over it, or it has fallen due since
 		}
 		if orgs[o.id] == nil {
 			orgs[o.id] = &o
@@ -60,12 +67,12 @@ func (a *admission) load(ctx context.Context, forUpdate string) error {
 	if err != nil || len(a.batches) == 0 {
 		return err
 	}
-	if err := a.loadEndpoints(ctx, forUpdate); err != nil {
+	if err := a.loadEndpoints(ctx); err != nil {
 		return err
 	}
 	// A batch whose endpoint admits nobody is not looked at.
 	a.batches = slices.DeleteFunc(a.batches, (*dueBatch).full)
-	if a.users, err = a.tx.PrepareContext(ctx, dueUsers); err != nil {
+	if a.users, err = a.s.dialect.prepare(ctx, a.tx, dueUsers); err != nil {
 		return err
 	}
 	for _, b := range a.batches {
@@ -103,8 +110,8 @@ func (a *admission) turnPage(ctx context.Context, g *group, after candidate) err
 	return rows.Err()
 }
 
-// loadEndpoints locks the endpoints and counts what is live there.
-func (a *admission) loadEndpoints(ctx context.Context, forUpdate string) error {
+// loadEndpoints reads the endpoints and counts what is live there.
+func (a *admission) loadEndpoints(ctx context.Context) error {
 	ids := make([]int64, 0, len(a.endpoints))
 	for id := range a.endpoints {
 		ids = append(ids, id)
@@ -130,9 +137,9 @@ func (a *admission) loadEndpoints(ctx context.Context, forUpdate string) error {
 			return nil
 		}, `SELECT id, host_key, max_migrations, max_incrementals, park_until, park_held, last_kind,
 			EXISTS (SELECT 1 FROM leases l WHERE l.token = endpoints.probe AND l.state <> 'free')
-			FROM endpoints WHERE id IN (`+values(1, len(part))+`) ORDER BY id`+forUpdate, anys(part)...)
+			FROM endpoints WHERE id IN (`+values(1, len(part))+`)`, anys(part)...)
 		if err != nil {
-			return fmt.Errorf("lock endpoints: %w", err)
+			return fmt.Errorf("read endpoints: %w", err)
 		}
 	}
 	err := each(ctx, a.tx, func(rows *sql.Rows) error {

@@ -44,7 +44,7 @@ func (s *Store) insertBatch(ctx context.Context, tx *sql.Tx, b *migration.Batch)
 		id   *int64
 		name *string
 	}{{&b.SourceEndpointID, &b.SourceEndpoint}, {&b.TargetEndpointID, &b.TargetEndpoint}} {
-		if err := endpointOfBatch(ctx, tx, b.OrgID, side.id, side.name); err != nil {
+		if err := s.endpointOfBatch(ctx, tx, b.OrgID, side.id, side.name); err != nil {
 			return err
 		}
 	}
@@ -64,8 +64,8 @@ func (s *Store) insertBatch(ctx context.Context, tx *sql.Tx, b *migration.Batch)
 	return conflict("a batch named %q exists already", b.Name)
 }
 
-func endpointOfBatch(ctx context.Context, tx *sql.Tx, orgID int64, id *int64, name *string) error {
-	err := tx.QueryRowContext(ctx, `SELECT id, name FROM endpoints WHERE org_id = $1 AND (id = $2 OR name = $3 AND $2 = 0)`,
+func (s *Store) endpointOfBatch(ctx context.Context, tx *sql.Tx, orgID int64, id *int64, name *string) error {
+	err := tx.QueryRowContext(ctx, `SELECT id, name FROM endpoints WHERE org_id = $1 AND (id = $2 OR name = $3 AND $2 = 0)`+s.dialect.forReference,
 		orgID, *id, *name).Scan(id, name)
 	if errors.Is(err, sql.ErrNoRows) {
 		return notFound("there is no endpoint %q", *name)
@@ -135,10 +135,13 @@ func (s *Store) UpdateBatch(ctx context.Context, b *migration.Batch) error {
 }
 
 // dueFrom lowers the bound from which on a batch is looked at by Admit; a zero time
-// leaves it.
-func dueFrom(ctx context.Context, tx *sql.Tx, batchID int64, t time.Time) error {
+// leaves it. It comes after the users were changed: see locks.go.
+func (s *Store) dueFrom(ctx context.Context, tx *sql.Tx, batchID int64, t time.Time) error {
 	if t.IsZero() {
 		return nil
+	}
+	if err := s.shareBatch(ctx, tx, batchID); err != nil {
+		return err
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE batches SET next_due_at = $2 WHERE id = $1 AND (next_due_at IS NULL OR next_due_at > $2)`,
 		batchID, at(t))

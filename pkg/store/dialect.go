@@ -3,15 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
-	"runtime"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // dialect is what differs from one database to another.
@@ -19,71 +12,59 @@ type dialect struct {
 	name       string
 	goose      goose.Dialect
 	migrations string // directory
-	// forUpdate ends a SELECT whose rows stay locked until the transaction's end.
-	forUpdate string
+	// manyWriters says that transactions that write run beside each other, each
+	// statement seeing what was committed before it. Where they do not, whoever writes
+	// is alone, and all that follows and locks.go is for nothing.
+	manyWriters bool
+	// These end a SELECT and lock its rows until the transaction's end: forUpdate
+	// against whoever changes or locks them, forDelete also against whoever refers to
+	// them, forReference against their deletion.
+	forUpdate, forDelete, forReference string
+	// nextToken draws a lease token.
+	nextToken string
+	// oneMoment makes all reads of a transaction those of one moment.
+	oneMoment sql.TxOptions
+	// prepares says that to prepare a statement in a transaction is worth its while:
+	// drivers over a network keep prepared ones by themselves.
+	prepares bool
+	// passes tells whether err went away with its transaction, so that the whole of it
+	// may be tried again. committing: it came from the commit, which may have happened.
+	passes func(err error, committing bool) bool
 	// scrub removes the remains of deleted rows from the database's files, and tells
 	// whether it could; nil where there is no need.
 	scrub func(ctx context.Context, w *sql.DB) (done bool, err error)
 }
 
-// SQLite takes the write lock when a transaction begins, so that nothing has to be
-// locked row by row. secure_delete overwrites deleted rows in the database's file;
-// the write-ahead log keeps them until it is truncated.
-var sqlite = dialect{
-	name:       "sqlite",
-	goose:      goose.DialectSQLite3,
-	migrations: "migrations/sqlite",
-	scrub:      scrubSQLite,
+// statement is a query that is run several times in a transaction.
+type statement interface {
+	QueryContext(ctx context.Context, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, args ...any) *sql.Row
+	ExecContext(ctx context.Context, args ...any) (sql.Result, error)
+	Close() error
 }
 
-// sqlitePragmas hold on every connection. busy_timeout comes first: the others may
-// have to wait for another process.
-var sqlitePragmas = []string{
-	"busy_timeout(10000)",
-	"journal_mode(WAL)",
-	"synchronous(NORMAL)",
-	"foreign_keys(1)",
-	"secure_delete(1)",
-	"journal_size_limit(67108864)",
-	"cache_size(-16000)",
+func (d *dialect) prepare(ctx context.Context, tx *sql.Tx, query string) (statement, error) {
+	if !d.prepares {
+		return unprepared{tx, query}, nil
+	}
+	return tx.PrepareContext(ctx, query)
 }
 
-// openSQLite opens one connection that writes, because SQLite has one writer at a
-// time and waiting for a connection is fairer than waiting for its lock, and a
-// few that read.
-func (s *Store) openSQLite(path string) error {
-	if !filepath.IsAbs(path) {
-		return fmt.Errorf("the path of a SQLite database must be absolute: sqlite:///abs/path.db")
-	}
-	// Made here for its mode: the database holds addresses and sealed secrets.
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	s.dialect = sqlite
-	if s.w, err = sql.Open("sqlite", sqliteDSN(path, "immediate")); err != nil {
-		return err
-	}
-	if s.r, err = sql.Open("sqlite", sqliteDSN(path, "deferred", "query_only(1)")); err != nil {
-		return errors.Join(err, s.w.Close())
-	}
-	s.w.SetMaxOpenConns(1)
-	readers := max(4, runtime.GOMAXPROCS(0))
-	s.r.SetMaxOpenConns(readers)
-	s.r.SetMaxIdleConns(readers)
-	return nil
+type unprepared struct {
+	tx    *sql.Tx
+	query string
 }
 
-func sqliteDSN(path, txlock string, more ...string) string {
-	q := url.Values{"_txlock": {txlock}}
-	for _, p := range sqlitePragmas {
-		q.Add("_pragma", p)
-	}
-	for _, p := range more {
-		q.Add("_pragma", p)
-	}
-	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
+func (u unprepared) QueryContext(ctx context.Context, args ...any) (*sql.Rows, error) {
+	return u.tx.QueryContext(ctx, u.query, args...)
 }
+
+func (u unprepared) QueryRowContext(ctx context.Context, args ...any) *sql.Row {
+	return u.tx.QueryRowContext(ctx, u.query, args...)
+}
+
+func (u unprepared) ExecContext(ctx context.Context, args ...any) (sql.Result, error) {
+	return u.tx.ExecContext(ctx, u.query, args...)
+}
+
+func (u unprepared) Close() error { return nil }

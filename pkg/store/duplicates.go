@@ -18,9 +18,12 @@ const liveElsewhere = ` JOIN batches ob ON ob.id = o.batch_id JOIN endpoints oe 
 // refuseDuplicates looks whether the target mailbox of any user of b is in another
 // live batch: the same address, or the same login, at the same host. Over all users
 // in one statement, because a check a row would be a third of an import's time.
-func refuseDuplicates(ctx context.Context, tx *sql.Tx, b *migration.Batch) error {
+func (s *Store) refuseDuplicates(ctx context.Context, tx *sql.Tx, b *migration.Batch) error {
 	host, err := targetHost(ctx, tx, b)
 	if err != nil {
+		return err
+	}
+	if err := s.takeHost(ctx, tx, host); err != nil {
 		return err
 	}
 	for _, same := range []string{"email_key", "target_login"} {

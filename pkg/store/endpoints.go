@@ -106,7 +106,7 @@ func (s *Store) ListEndpoints(ctx context.Context, orgID int64) ([]migration.End
 func (s *Store) DeleteEndpoint(ctx context.Context, orgID int64, name string) error {
 	return s.write(ctx, "delete endpoint", func(tx *sql.Tx) error {
 		var id int64
-		err := tx.QueryRowContext(ctx, `SELECT id FROM endpoints WHERE org_id = $1 AND name = $2`, orgID, name).Scan(&id)
+		err := tx.QueryRowContext(ctx, `SELECT id FROM endpoints WHERE org_id = $1 AND name = $2`+s.dialect.forDelete, orgID, name).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return notFound("there is no endpoint %q", name)
 		}

@@ -28,14 +28,22 @@ func addEvent(ctx context.Context, tx *sql.Tx, e migration.Event) error {
 
 const selectEvent = `SELECT id, org_id, batch_id, user_id, kind, actor, at, data FROM events`
 
+const (
+	eventsOfOrg   = selectEvent + ` WHERE org_id = $1 AND id > $2 AND id <= $4 ORDER BY id LIMIT $3`
+	eventsOfBatch = selectEvent + ` WHERE org_id = $1 AND id > $2 AND id <= $4 AND batch_id = $5 AND batch_id <> 0 ORDER BY id LIMIT $3`
+)
+
 // EventsAfter returns the events of a batch, or with batchID 0 of the whole
 // organisation, that follow afterID, oldest first.
 func (s *Store) EventsAfter(ctx context.Context, orgID, batchID, afterID int64, limit int) ([]migration.Event, error) {
-	if batchID == 0 {
-		return s.events(ctx, selectEvent+` WHERE org_id = $1 AND id > $2 ORDER BY id LIMIT $3`, orgID, afterID, limit)
+	upTo, err := s.eventsSettled(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
 	}
-	return s.events(ctx, selectEvent+` WHERE org_id = $1 AND id > $2 AND batch_id = $4 AND batch_id <> 0 ORDER BY id LIMIT $3`,
-		orgID, afterID, limit, batchID)
+	if batchID == 0 {
+		return s.events(ctx, eventsOfOrg, orgID, afterID, limit, upTo)
+	}
+	return s.events(ctx, eventsOfBatch, orgID, afterID, limit, upTo, batchID)
 }
 
 // Audit returns what people did, newest first, before beforeID (0: from the end).

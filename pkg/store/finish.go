@@ -17,6 +17,9 @@ func (s *Store) Finish(ctx context.Context, token int64, next migration.UserStat
 	items []migration.Item, events []migration.Event,
 ) error {
 	return s.write(ctx, "finish pass", func(tx *sql.Tx) error {
+		if err := s.shareBatchOfLease(ctx, tx, token); err != nil {
+			return err
+		}
 		h, err := s.held(ctx, tx, token, migration.LeaseRunning)
 		if err != nil {
 			return err
@@ -57,6 +60,9 @@ func (s *Store) Release(ctx context.Context, token int64, dead bool, next migrat
 		if dead {
 			state = migration.LeaseRunning
 		}
+		if err := s.shareBatchOfLease(ctx, tx, token); err != nil {
+			return err
+		}
 		h, err := s.held(ctx, tx, token, state)
 		if err != nil {
 			return err
@@ -83,7 +89,7 @@ func (s *Store) end(ctx context.Context, tx *sql.Tx, h *holder, next migration.U
 			return err
 		}
 	}
-	if err := dueFrom(ctx, tx, h.batchID, next.NextRunAt); err != nil {
+	if err := s.dueFrom(ctx, tx, h.batchID, next.NextRunAt); err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, freeLease+`, unsettled = $2 WHERE token = $1`, h.Token, unsettled)

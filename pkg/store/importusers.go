@@ -15,13 +15,12 @@ import (
 // importer writes users of one batch in one transaction, with statements prepared
 // once.
 type importer struct {
+	s      *Store
 	tx     *sql.Tx
 	batch  *migration.Batch
 	now    time.Time
 	insert *sql.Stmt
-	// forUpdate ends the SELECT of a user that is about to be changed.
-	forUpdate string
-	due       time.Time // earliest of all users written; zero: none is due
+	due    time.Time // earliest of all users written; zero: none is due
 }
 
 func (s *Store) newImporter(ctx context.Context, tx *sql.Tx, b *migration.Batch) (*importer, error) {
@@ -30,7 +29,7 @@ func (s *Store) newImporter(ctx context.Context, tx *sql.Tx, b *migration.Batch)
 	if err != nil {
 		return nil, err
 	}
-	return &importer{tx: tx, batch: b, now: s.now(), insert: stmt, forUpdate: s.dialect.forUpdate}, nil
+	return &importer{s: s, tx: tx, batch: b, now: s.now(), insert: stmt}, nil
 }
 
 // add inserts u, and reports whether it was not there yet.
@@ -74,10 +73,10 @@ func (im *importer) finish(ctx context.Context) error {
 	if err := im.insert.Close(); err != nil {
 		return err
 	}
-	if err := dueFrom(ctx, im.tx, im.batch.ID, im.due); err != nil {
+	if err := im.s.refuseDuplicates(ctx, im.tx, im.batch); err != nil {
 		return err
 	}
-	return refuseDuplicates(ctx, im.tx, im.batch)
+	return im.s.dueFrom(ctx, im.tx, im.batch.ID, im.due)
 }
 
 // CreateBatch stores a batch and its users in one transaction, streamed, and returns
@@ -85,7 +84,7 @@ func (im *importer) finish(ctx context.Context) error {
 // nothing behind. The sequence must not write to the store.
 func (s *Store) CreateBatch(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (n int, err error) {
 	made := *b
-	err = s.write(ctx, "create batch", func(tx *sql.Tx) error {
+	err = s.writeStream(ctx, "create batch", func(tx *sql.Tx) error {
 		if err := s.insertBatch(ctx, tx, &made); err != nil {
 			return err
 		}
@@ -120,7 +119,13 @@ func (s *Store) CreateBatch(ctx context.Context, b *migration.Batch, users iter.
 // empty ones leave what is there. A new secret lets a user in NeedsCredentials go on.
 func (s *Store) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error) {
 	var res migration.AddResult
-	err := s.write(ctx, "add users", func(tx *sql.Tx) error {
+	err := s.writeStream(ctx, "add users", func(tx *sql.Tx) error {
+		if err := s.takeImport(ctx, tx, b.ID); err != nil {
+			return err
+		}
+		if err := s.shareBatch(ctx, tx, b.ID); err != nil {
+			return err
+		}
 		now, err := scanBatch(tx.QueryRowContext(ctx, selectBatch+` WHERE b.org_id = $1 AND b.id = $2`, b.OrgID, b.ID))
 		if errors.Is(err, sql.ErrNoRows) || err == nil && now.Removing {
 			return notFound("there is no batch %q", b.Name)
@@ -203,7 +208,7 @@ func (im *importer) addOrUpdate(ctx context.Context, u, there *migration.User, r
 		return nil
 	}
 	// Read again: a row of the same address may have come before it.
-	old, err := oneUser(ctx, im.tx, "such user", ` WHERE batch_id = $1 AND email_key = $2`+im.forUpdate, im.batch.ID, addressKey(u.EmailAddress))
+	old, err := oneUser(ctx, im.tx, "such user", ` WHERE batch_id = $1 AND email_key = $2`+im.s.dialect.forUpdate, im.batch.ID, addressKey(u.EmailAddress))
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,9 @@ func leaseDest(l *migration.Lease) []any {
 func (s *Store) Claim(ctx context.Context, token int64, workerID string) (migration.Lease, error) {
 	var l migration.Lease
 	err := s.write(ctx, "claim lease", func(tx *sql.Tx) error {
+		if err := s.shareBatchOfLease(ctx, tx, token); err != nil {
+			return err
+		}
 		err := tx.QueryRowContext(ctx, `UPDATE leases SET state = 'running', worker_id = $2, beat = beat + 1
 			WHERE token = $1 AND state = 'queued' RETURNING `+leaseColumns, token, workerID).Scan(leaseDest(&l)...)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -56,6 +59,7 @@ func (s *Store) Beat(ctx context.Context, workerID string, tokens []int64) ([]in
 	}
 	alive := make([]int64, 0, len(tokens))
 	err := s.write(ctx, "beat", func(tx *sql.Tx) error {
+		alive = alive[:0]
 		const chunk = 500
 		for rest := tokens; len(rest) > 0; {
 			part := rest[:min(chunk, len(rest))]

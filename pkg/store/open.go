@@ -3,12 +3,15 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
+
+const wantedURL = "sqlite:///abs/path.db or postgres://user:password@host:5432/database"
 
 // Store is the database. It is safe for use by many goroutines.
 type Store struct {
@@ -18,12 +21,14 @@ type Store struct {
 	now     func() time.Time
 }
 
-// Open opens the database that url names, sqlite:///abs/path.db, and brings its
-// schema up to date. The organisation "default" exists afterwards.
+// Open opens the database that url names, sqlite:///abs/path.db or
+// postgres://user:password@host:5432/database, and brings its schema up to date. The
+// organisation "default" exists afterwards. A PostgreSQL server that is just starting
+// is waited for.
 func Open(ctx context.Context, url string) (*Store, error) {
 	scheme, rest, ok := strings.Cut(url, "://")
 	if !ok {
-		return nil, fmt.Errorf("open database: the URL has no scheme: want sqlite:///abs/path.db")
+		return nil, errors.New("open database: the URL has no scheme: want " + wantedURL)
 	}
 	s := &Store{now: time.Now}
 	switch scheme {
@@ -31,8 +36,12 @@ func Open(ctx context.Context, url string) (*Store, error) {
 		if err := s.openSQLite(rest); err != nil {
 			return nil, fmt.Errorf("open database: %w", err)
 		}
+	case "postgres", "postgresql":
+		if err := s.openPostgres(ctx, url); err != nil {
+			return nil, fmt.Errorf("open database: %w", err)
+		}
 	default:
-		return nil, fmt.Errorf("open database: %q is not supported by this version: want sqlite:///abs/path.db", scheme+"://")
+		return nil, fmt.Errorf("open database: there is no kind %q: want %s", scheme+"://", wantedURL)
 	}
 	if err := s.migrate(ctx); err != nil {
 		_ = s.Close()
@@ -49,11 +58,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 
 // Close ends all connections.
 func (s *Store) Close() error {
-	err := s.r.Close()
-	if werr := s.w.Close(); werr != nil {
-		err = werr
-	}
-	return err
+	return errors.Join(s.r.Close(), s.w.Close())
 }
 
 // Ping reports whether the database answers. It does not wait for its turn to write,
@@ -71,23 +76,6 @@ type querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
-// write runs do in one transaction; an error of do rolls it back. do must not use
-// the store itself: there may be only one connection that writes.
-func (s *Store) write(ctx context.Context, what string, do func(tx *sql.Tx) error) error {
-	tx, err := s.w.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	defer func() { _ = tx.Rollback() }() // nothing after Commit
-	if err := do(tx); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
 }
 
 // execN runs a statement and returns how many rows it changed.

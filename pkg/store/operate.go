@@ -40,10 +40,13 @@ const (
 // changed. With a time the batch is due from then.
 func (s *Store) operate(ctx context.Context, what string, batchID int64, now time.Time, do func(tx *sql.Tx) (int, error)) (n int, err error) {
 	err = s.write(ctx, what, func(tx *sql.Tx) error {
+		if err := s.takeBatch(ctx, tx, batchID); err != nil {
+			return err
+		}
 		if n, err = do(tx); err != nil || n == 0 {
 			return err
 		}
-		return dueFrom(ctx, tx, batchID, now)
+		return s.dueFrom(ctx, tx, batchID, now)
 	})
 	if err != nil {
 		return 0, err

@@ -73,8 +73,10 @@ func (s *Store) DeleteOrg(ctx context.Context, id int64) error {
 	return s.write(ctx, "delete organisation", func(tx *sql.Tx) error {
 		var name string
 		var batches int
-		err := tx.QueryRowContext(ctx, `SELECT name, (SELECT COUNT(*) FROM batches b WHERE b.org_id = o.id) FROM orgs o WHERE id = $1`, id).
-			Scan(&name, &batches)
+		err := tx.QueryRowContext(ctx, `SELECT name FROM orgs WHERE id = $1`+s.dialect.forDelete, id).Scan(&name)
+		if err == nil {
+			err = tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM batches WHERE org_id = $1`, id).Scan(&batches)
+		}
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return notFound("there is no such organisation")

@@ -15,7 +15,7 @@ import (
 
 // Records returns what is remembered of the folders of the lease's user.
 func (s *Store) Records(ctx context.Context, token int64) ([]migration.FolderRecord, error) {
-	tx, err := s.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // heads and journals of one moment
+	tx, err := s.r.BeginTx(ctx, &s.dialect.oneMoment) // heads and journals
 	if err != nil {
 		return nil, fmt.Errorf("read records: %w", err)
 	}

@@ -10,6 +10,9 @@ import (
 // the pass has ended (PurgeRemoved). It returns how many were there.
 func (s *Store) RemoveUsers(ctx context.Context, batchID int64) (n int, err error) {
 	err = s.write(ctx, "remove users", func(tx *sql.Tx) error {
+		if err := s.takeBatch(ctx, tx, batchID); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, freeLease+freeQueuedOfBatch, batchID); err != nil {
 			return err
 		}
@@ -27,6 +30,9 @@ func (s *Store) RemoveUsers(ctx context.Context, batchID int64) (n int, err erro
 // RemoveUser is RemoveUsers for one user.
 func (s *Store) RemoveUser(ctx context.Context, id int64) error {
 	err := s.write(ctx, "remove user", func(tx *sql.Tx) error {
+		if err := s.takeBatchOfUser(ctx, tx, id); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, freeLease+freeQueuedOfUser, id); err != nil {
 			return err
 		}
@@ -69,21 +75,22 @@ func (s *Store) purgeUsers(ctx context.Context, which string, args ...any) (tota
 		if err != nil || len(ids) == 0 {
 			return total, err
 		}
-		err = s.write(ctx, "purge users", func(tx *sql.Tx) error {
+		var n int
+		err = s.write(ctx, "purge users", func(tx *sql.Tx) (err error) {
 			in := ` IN (` + values(1, len(ids)) + `)`
 			if _, err := tx.ExecContext(ctx, `DELETE FROM events WHERE user_id`+in+` AND user_id <> 0 AND actor = ''`, anys(ids)...); err != nil {
 				return err
 			}
-			n, err := execN(ctx, tx, `DELETE FROM users WHERE removing AND id`+in+` AND NOT`+leased, anys(ids)...)
+			n, err = execN(ctx, tx, `DELETE FROM users WHERE removing AND id`+in+` AND NOT`+leased, anys(ids)...)
 			if err != nil {
 				return err
 			}
-			total += n
 			return s.scrubLater(ctx, tx)
 		})
 		if err != nil {
 			return total, err
 		}
+		total += n
 	}
 }
 
@@ -94,12 +101,12 @@ func (s *Store) purgeBatches(ctx context.Context) (total int, err error) {
 		return 0, err
 	}
 	for _, id := range ids {
-		err := s.write(ctx, "purge batch", func(tx *sql.Tx) error {
-			n, err := execN(ctx, tx, `DELETE FROM batches WHERE id = $1 AND removing`+empty, id)
+		var n int
+		err := s.write(ctx, "purge batch", func(tx *sql.Tx) (err error) {
+			n, err = execN(ctx, tx, `DELETE FROM batches WHERE id = $1 AND removing`+empty, id)
 			if err != nil || n == 0 {
 				return err
 			}
-			total += n
 			if _, err := tx.ExecContext(ctx, `DELETE FROM events WHERE batch_id = $1 AND batch_id <> 0 AND actor = ''`, id); err != nil {
 				return err
 			}
@@ -108,6 +115,7 @@ func (s *Store) purgeBatches(ctx context.Context) (total int, err error) {
 		if err != nil {
 			return total, err
 		}
+		total += n
 	}
 	return total, nil
 }

@@ -22,8 +22,8 @@ var sealedColumns = []struct {
 // first), at most limit of them, and replaces each secret with what rewrap makes of
 // it. It returns where to go on from, and how many rows it saw; none means the end.
 func (s *Store) RewrapSecrets(ctx context.Context, afterID int64, limit int, rewrap func(sealed []byte) ([]byte, error)) (lastID int64, n int, err error) {
-	lastID = afterID
 	err = s.write(ctx, "rewrap secrets", func(tx *sql.Tx) error {
+		lastID, n = afterID, 0
 		for i, t := range sealedColumns {
 			if i+1 < len(sealedColumns) && lastID >= sealedColumns[i+1].first {
 				continue

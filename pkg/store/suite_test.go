@@ -21,21 +21,24 @@ type opener func(t *testing.T) *Store
 
 func TestSQLite(t *testing.T) {
 	suite(t, func(t *testing.T) opener {
-		url := "sqlite://" + filepath.Join(t.TempDir(), "a database ?#%.db")
-		return func(t *testing.T) *Store {
-			t.Helper()
-			s, err := Open(t.Context(), url)
-			if err != nil {
-				t.Fatalf("open: %v", err)
-			}
-			t.Cleanup(func() {
-				if err := s.Close(); err != nil {
-					t.Errorf("close: %v", err)
-				}
-			})
-			return s
-		}
+		return openerOf("sqlite://" + filepath.Join(t.TempDir(), "a database ?#%.db"))
 	})
+}
+
+func openerOf(url string) opener {
+	return func(t *testing.T) *Store {
+		t.Helper()
+		s, err := Open(t.Context(), url)
+		if err != nil {
+			t.Fatalf("open: %v", err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		})
+		return s
+	}
 }
 
 // suite is what every database has to pass.

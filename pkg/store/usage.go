@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// usageParts is over how many rows a day of an organisation is spread.
+const usageParts = 16
+
 // countUsage adds a pass's bytes to its organisation's day. With synced the user had
 // a first sync: its mailbox counts once for the organisation, also when it is removed
 // and comes again.
@@ -22,9 +25,9 @@ func (s *Store) countUsage(ctx context.Context, tx *sql.Tx, h *holder, bytes int
 	if bytes == 0 && mailboxes == 0 {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO usage (org_id, day, bytes, mailboxes) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (org_id, day) DO UPDATE SET bytes = usage.bytes + excluded.bytes, mailboxes = usage.mailboxes + excluded.mailboxes`,
-		h.orgID, s.today(), bytes, mailboxes)
+	_, err := tx.ExecContext(ctx, `INSERT INTO usage (org_id, day, part, bytes, mailboxes) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (org_id, day, part) DO UPDATE SET bytes = usage.bytes + excluded.bytes, mailboxes = usage.mailboxes + excluded.mailboxes`,
+		h.orgID, s.today(), h.Token%usageParts, bytes, mailboxes)
 	return err
 }
 

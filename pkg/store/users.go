@@ -123,7 +123,10 @@ func (s *Store) ListUsers(ctx context.Context, batchID int64, f migration.UserFi
 func (s *Store) ChangeUser(ctx context.Context, id int64, change func(*migration.User) error) (migration.User, error) {
 	var u migration.User
 	err := s.write(ctx, "change user", func(tx *sql.Tx) error {
-		var err error
+		err := s.shareBatchOfUser(ctx, tx, id)
+		if err != nil {
+			return err
+		}
 		if u, err = oneUser(ctx, tx, "such user", ` WHERE id = $1`+s.dialect.forUpdate, id); err != nil {
 			return err
 		}
@@ -153,7 +156,7 @@ func (s *Store) ChangeUser(ctx context.Context, id int64, change func(*migration
 				return err
 			}
 		}
-		return dueFrom(ctx, tx, u.BatchID, u.NextRunAt)
+		return s.dueFrom(ctx, tx, u.BatchID, u.NextRunAt)
 	})
 	if err != nil {
 		return migration.User{}, err

@@ -71,14 +71,19 @@ type process struct {
 	out  bytes.Buffer
 	done chan struct{} // closed when it has ended
 	once sync.Once
+	end  syscall.Signal // asks it to end
 }
 
-func start(cmd *exec.Cmd) (*process, error) {
-	p := &process{cmd: cmd, done: make(chan struct{})}
+func start(cmd *exec.Cmd) (*process, error) { return startAs(nil, syscall.SIGTERM, cmd) }
+
+// startAs starts a process as another user (nil: as this one) that ends at a signal.
+func startAs(as *account, end syscall.Signal, cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, done: make(chan struct{}), end: end}
 	if cmd.Stdout == nil && cmd.Stderr == nil {
 		cmd.Stdout, cmd.Stderr = &p.out, &p.out
 	}
-	cmd.SysProcAttr = endWithParent()
+	cmd.SysProcAttr = endWithParent(end)
+	as.become(cmd.SysProcAttr)
 	// The server's own children may hold its streams open after it has ended.
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
@@ -94,7 +99,7 @@ func start(cmd *exec.Cmd) (*process, error) {
 // stop asks the process to end, and ends it when it does not.
 func (p *process) stop() {
 	p.once.Do(func() {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		_ = p.cmd.Process.Signal(p.end)
 		select {
 		case <-p.done:
 		case <-time.After(stopTimeout):

@@ -4,4 +4,4 @@ package servers
 
 import "syscall"
 
-func endWithParent() *syscall.SysProcAttr { return nil }
+func endWithParent(syscall.Signal) *syscall.SysProcAttr { return &syscall.SysProcAttr{} }

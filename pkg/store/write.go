@@ -1,0 +1,62 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	writeTries = 5
+	// writePause lies before the second try, four times as long before each further one.
+	writePause = 5 * time.Millisecond
+)
+
+// write runs do in one transaction; an error of do rolls it back. A transaction that
+// the database chose to fail, or that lost its connection before its end, is tried
+// again a few times within half a second or so: do may run more than once, and must
+// leave nothing behind that a later run does not replace. A server that is gone for
+// longer is an error, for the caller to try again. do must not use the store itself:
+// there may be only one connection that writes.
+func (s *Store) write(ctx context.Context, what string, do func(tx *sql.Tx) error) error {
+	pause := writePause
+	for try := 1; ; try++ {
+		again, err := s.writeOnce(ctx, do)
+		if err == nil {
+			return nil
+		}
+		if !again || try == writeTries || ctx.Err() != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+		pause *= 4
+	}
+}
+
+// writeStream is write for a do that cannot be run again.
+func (s *Store) writeStream(ctx context.Context, what string, do func(tx *sql.Tx) error) error {
+	if _, err := s.writeOnce(ctx, do); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+func (s *Store) writeOnce(ctx context.Context, do func(tx *sql.Tx) error) (again bool, err error) {
+	tx, err := s.w.BeginTx(ctx, nil)
+	if err != nil {
+		return s.dialect.passes(err, false), err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing after Commit
+	if err := do(tx); err != nil {
+		return s.dialect.passes(err, false), err
+	}
+	if err := tx.Commit(); err != nil {
+		return s.dialect.passes(err, true), err
+	}
+	return false, nil
+}
