@@ -22,7 +22,7 @@ func (c *Control) CreateEndpoint(ctx context.Context, a Actor, org, name string,
 	}
 	switch _, err := c.store.EndpointByName(ctx, o.ID, name); code(err) {
 	case "":
-		return migration.Endpoint{}, fault(migration.Conflict, "there is an endpoint %q already", name)
+		return migration.Endpoint{}, fault(migration.Conflict, "there is an endpoint %q already: change that one (mailhaul endpoint set), or take another name", name)
 	case migration.NotFound:
 	default:
 		return migration.Endpoint{}, fmt.Errorf("find endpoint %q: %w", name, err)
@@ -44,10 +44,12 @@ func (c *Control) CreateEndpoint(ctx context.Context, a Actor, org, name string,
 }
 
 func (c *Control) sealAdmin(e *migration.Endpoint, password migration.Secret) error {
-	if password.Empty() {
+	switch {
+	case password.Empty() && e.AdminUser != "" && len(e.AdminSecret) == 0:
+		return fault(migration.InvalidArgument, "adminUser needs an adminPassword (--admin-password-file)")
+	case password.Empty():
 		return nil
-	}
-	if e.AdminUser == "" {
+	case e.AdminUser == "":
 		return fault(migration.InvalidArgument, "adminPassword needs an adminUser")
 	}
 	if err := checkLogin("adminPassword", password.Reveal()); err != nil {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"net"
 	"net/mail"
 	"path"
 	"regexp"
@@ -138,6 +139,9 @@ func completeEndpointSpec(s *migration.EndpointSpec) error {
 }
 
 func checkEndpointSpec(s *migration.EndpointSpec) error {
+	if host, port, err := net.SplitHostPort(s.Host); err == nil {
+		return fault(migration.InvalidArgument, "host %q holds a port: give %q as host and %q as port (--port)", migration.Clean(s.Host), migration.Clean(host), migration.Clean(port))
+	}
 	switch {
 	case s.Host == "" || len(s.Host) > 253 || strings.ContainsAny(s.Host, " /\\@\t\r\n\"'<>") || migration.Clean(s.Host) != s.Host:
 		return fault(migration.InvalidArgument, "host %q is no host name or address", migration.Clean(s.Host))

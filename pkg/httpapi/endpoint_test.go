@@ -46,6 +46,8 @@ func TestEndpoints(t *testing.T) {
 		"too many resyncs":   {"name": "a", "host": "x", "maxConcurrentMigrations": 5, "maxConcurrentIncrementalSyncs": 6},
 		"template, no admin": {"name": "a", "host": "x", "loginTemplate": "{user}*{admin}"},
 		"one for everybody":  {"name": "a", "host": "x", "loginTemplate": "{admin}", "adminUser": "root"},
+		"admin, no password": {"name": "a", "host": "x", "loginTemplate": "{user}*{admin}", "adminUser": "root"},
+		"port in host":       {"name": "a", "host": "x:143"},
 		"password, no admin": {"name": "a", "host": "x", "adminPassword": "x"},
 		"unknown preset":     {"name": "a", "host": "x", "preset": "nonesuch"},
 		"unknown field":      {"name": "a", "host": "x", "colour": "red"},

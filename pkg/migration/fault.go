@@ -87,11 +87,11 @@ type remedy struct {
 }
 
 var catalogue = map[Code]remedy{
-	AuthFailed:            {FixAndResume, "Give the right user name and password (mailhaul user set-credentials); the user goes on by itself."},
-	AuthorizationMissing:  {FixAndResume, "The login is right but may not open this mailbox: give the account the permission, then retry the user."},
-	ConnectionFailed:      {Retry, "It is tried again by itself. If it stays: check host, port, firewall and whether the server is up (mailhaul endpoint test)."},
-	TLSFailed:             {Retry, "It is tried again by itself. If it stays: check the port and the security setting (tls, starttls) of the endpoint."},
-	CertificateInvalid:    {FixAndResume, "Let the server present a valid certificate for its name, or set the endpoint's host to the name in the certificate."},
+	AuthFailed:            {FixAndResume, "Give the right user name and password; a user of a batch gets them with mailhaul user set-credentials, and goes on by itself."},
+	AuthorizationMissing:  {FixAndResume, "The login may not be used for this mailbox: give the account the permission, or mend the endpoint's login template; then retry the user."},
+	ConnectionFailed:      {Retry, "Check host, port, firewall and whether the server is up (mailhaul endpoint test); a batch tries again by itself."},
+	TLSFailed:             {Retry, "Check the port and the security setting of the endpoint (tls, starttls; none on a network of your own); a batch tries again by itself."},
+	CertificateInvalid:    {FixAndResume, "Let the server present a valid certificate for its name, or set the endpoint's host to the name in the certificate; an authority of your own is trusted with SSL_CERT_FILE in the environment of the process that connects."},
 	Throttled:             {Wait, "The server asked for time; it goes on by itself. Fewer concurrent migrations at this endpoint make it rarer."},
 	BudgetExhausted:       {Wait, "The endpoint's daily budget is used up; it goes on by itself when the day is over."},
 	QuotaExceeded:         {FixAndResume, "The target mailbox is full: raise its quota or make room, then retry the user."},
@@ -112,7 +112,7 @@ var catalogue = map[Code]remedy{
 	NeedsDecision:         {Decide, "This cannot be undone: repeat the command with the confirmation that it asks for."},
 	Internal:              {Retry, "This is a fault of Mailhaul: it is tried again by itself; please report it with the trace id."},
 	NotFound:              {Resubmit, "Check the name."},
-	Unauthorized:          {Resubmit, "Give a valid token (--token or MAILHAUL_TOKEN)."},
+	Unauthorized:          {Resubmit, "Give a valid token (--token or MAILHAUL_TOKEN); mailhaul up tells where its own is."},
 	Forbidden:             {Resubmit, "Use a token with the role that this needs."},
 	Conflict:              {Resubmit, "Look at the present state, then repeat what is still wanted."},
 	InvalidArgument:       {Resubmit, "Correct the request."},
