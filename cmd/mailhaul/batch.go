@@ -32,14 +32,14 @@ func newBatchCommand(g *global) *cobra.Command {
 	for _, v := range [][2]string{
 		{"start", "Start or resume a batch, and retry its failed users"},
 		{"stop", "Stop a batch; passes under way end at their next window"},
-		{"sync", "Sync all users now"},
-		{"verify", "Compare both sides of every synced user; see report receipts"},
 	} {
 		cmd.AddCommand(simple(g, v[0]+" NAME", v[1], 1, func(cmd *cobra.Command, c *client.Client, args []string) error {
 			return g.emitBatch(c.Do(cmd.Context(), args[0], v[0]))
 		}))
 	}
-	cmd.AddCommand(newBatchComplete(g), newBatchWatch(g), newBatchWait(g), newBatchDelete(g), newBatchAddUsers(g), newBatchSet(g))
+	cmd.AddCommand(newBatchNow(g, "sync", "Sync all users now", "in step", lastSyncs),
+		newBatchNow(g, "verify", "Compare both sides of every synced user; see report receipts", "the same on both sides", receipts),
+		newBatchComplete(g), newBatchWatch(g), newBatchWait(g), newBatchDelete(g), newBatchAddUsers(g), newBatchSet(g))
 	return cmd
 }
 
@@ -98,7 +98,7 @@ type csvFlags struct {
 }
 
 func (f *csvFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.file, "csv", "", "CSV file with EmailAddress,UserName,Password; - for stdin")
+	cmd.Flags().StringVar(&f.file, "csv", "", "CSV file with EmailAddress,UserName,Password and, where wanted, TargetUserName,TargetPassword,UserRoot,TargetRoot; - for stdin")
 	cmd.Flags().StringVar(&f.encoding, "encoding", "", "the file's encoding, where it is not UTF-8")
 	cmd.Flags().BoolVar(&f.anyColumns, "allow-unknown-columns", false, "pass over columns that are not known")
 }
@@ -165,6 +165,7 @@ func newBatchCreate(g *global) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		g.say("nothing is wrong with the file; nothing was stored")
 		return emitOne(g, res, []column[client.DryRun]{
 			{"NAME", func(d client.DryRun) string { return d.Name }},
 			{"MAILBOXES", func(d client.DryRun) string { return number(d.Mailboxes) }},

@@ -138,6 +138,9 @@ func (g *global) explain(err error) {
 		return
 	}
 	g.say("mailhaul: %v", err)
+	if errors.Is(err, client.ErrUnreachable) {
+		g.say("  Start the service (mailhaul up), or tell where it is (MAILHAUL_API or --api; now %s).", g.api)
+	}
 	var p *client.Problem
 	if !errors.As(err, &p) {
 		return

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -91,7 +92,12 @@ func newRootCommand(g *global, env func(string) (string, bool)) *cobra.Command {
 // a verb into one as well.
 func checkArgs(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
-		cmd.Args = func(c *cobra.Command, args []string) error { return usageError(check(c, args)) }
+		cmd.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError(fmt.Errorf("%w: %s", err, c.UseLine()))
+			}
+			return nil
+		}
 	}
 	if cmd.HasParent() && cmd.HasSubCommands() && cmd.RunE == nil && cmd.Run == nil {
 		cmd.Args = cobra.ArbitraryArgs

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -38,6 +40,9 @@ a Redis or a master key that is given is used in place of its own.
 			return err
 		}
 		s, err := app.NewStandalone(cmd.Context(), c, log)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%w: end the program that has it, or give another address (--listen)", err)
+		}
 		if err != nil {
 			return err
 		}
@@ -53,5 +58,5 @@ func greet(w io.Writer, s *app.Standalone) {
 	if file := s.TokenFile(); file != "" {
 		fmt.Fprintf(w, "  export MAILHAUL_TOKEN=\"$(cat '%s')\"\n", file)
 	}
-	fmt.Fprint(w, "  mailhaul endpoint list\n\n")
+	fmt.Fprintf(w, "  %s endpoint list\n\n", os.Args[0])
 }

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailhaul/mailhaul/pkg/client"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// idleLooks in a row without a pass end the waiting for users whose pass did not do
+// what was asked. Between a request and its passes lies a moment without any.
+const idleLooks = 5
+
+// stamps are when what is waited for happened last, by user; ok is whether it went
+// well.
+type stamps map[string]stamp
+
+type stamp struct {
+	at time.Time
+	ok bool
+}
+
+// newBatchNow is sync or verify: with --wait until every user that is asked of has
+// had its pass.
+func newBatchNow(g *global, verb, short, done string, look func(context.Context, *client.Client, string) (stamps, error)) *cobra.Command {
+	var wait bool
+	cmd := &cobra.Command{Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1)}
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is done; exit code 3 where a user is not "+done)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, name := cmd.Context(), args[0]
+		c, err := g.client()
+		if err != nil {
+			return err
+		}
+		if !wait {
+			return g.emitBatch(c.Do(ctx, name, verb))
+		}
+		users, err := c.Users(ctx, name, client.UserFilter{})
+		if err != nil {
+			return err
+		}
+		before, err := look(ctx, c, name)
+		if err != nil {
+			return err
+		}
+		if _, err := c.Do(ctx, name, verb); err != nil {
+			return err
+		}
+		asked := map[string]bool{}
+		for _, u := range users {
+			if takesPart(u) {
+				asked[u.EmailAddress] = true
+			}
+		}
+		good, err := g.await(ctx, c, name, asked, before, look)
+		if err != nil {
+			return err
+		}
+		g.say("%d of %d users %s", good, len(asked), done)
+		if good < len(asked) {
+			return &exitError{exitExceptions, fmt.Errorf("batch %s: %d users are not %s (mailhaul user list --batch %s, mailhaul report receipts %s)",
+				name, len(asked)-good, done, name, name)}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// takesPart reports whether a sync or a verify of the batch reaches a user: one that
+// was in step once, and is neither at its end nor in need of somebody.
+func takesPart(u client.User) bool {
+	switch migration.UserStatus(u.Status) {
+	case migration.UserSynced, migration.UserIncrementalSyncing, migration.UserQueued, migration.UserWaiting:
+		return u.LastSyncedAt != nil
+	}
+	return false
+}
+
+// await looks until all that are asked of have a newer stamp than before, or no pass
+// is left that could bring one; it returns how many went well.
+func (g *global) await(ctx context.Context, c *client.Client, name string, asked map[string]bool, before stamps,
+	look func(context.Context, *client.Client, string) (stamps, error),
+) (good int, err error) {
+	for idle := 0; ; {
+		now, err := look(ctx, c, name)
+		if err != nil && !errors.Is(err, client.ErrUnreachable) {
+			return 0, err
+		}
+		fresh := 0
+		good = 0
+		for email := range asked {
+			if s := now[email]; s.at.After(before[email].at) {
+				fresh++
+				if s.ok {
+					good++
+				}
+			}
+		}
+		if err == nil && fresh == len(asked) {
+			return good, nil
+		}
+		b, err := c.Batch(ctx, name)
+		switch {
+		case err != nil && !errors.Is(err, client.ErrUnreachable):
+			return 0, err
+		case err == nil && b.Counts["queued"]+b.Counts["incrementalSyncing"]+b.Counts["syncing"]+b.Counts["completing"] == 0:
+			idle++
+		default:
+			idle = 0
+		}
+		if idle == idleLooks {
+			return good, nil
+		}
+		if err := g.pause(ctx); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// lastSyncs are the users' latest syncs.
+func lastSyncs(ctx context.Context, c *client.Client, batch string) (stamps, error) {
+	users, err := c.Users(ctx, batch, client.UserFilter{})
+	out := stamps{}
+	for _, u := range users {
+		if u.LastSyncedAt != nil {
+			out[u.EmailAddress] = stamp{*u.LastSyncedAt, true}
+		}
+	}
+	return out, err
+}
+
+// receipts are the users' latest verifies.
+func receipts(ctx context.Context, c *client.Client, batch string) (stamps, error) {
+	var text bytes.Buffer
+	if err := c.Report(ctx, batch, "receipts", "json", &text); err != nil {
+		return nil, err
+	}
+	var report struct {
+		Items []struct {
+			EmailAddress string    `json:"emailAddress"`
+			At           time.Time `json:"at"`
+			Same         bool      `json:"same"`
+		} `json:"items"`
+	}
+	if err := json.Unmarshal(text.Bytes(), &report); err != nil {
+		return nil, fmt.Errorf("read the receipts: %w", err)
+	}
+	out := stamps{}
+	for _, r := range report.Items {
+		out[r.EmailAddress] = stamp{r.At, r.Same}
+	}
+	return out, nil
+}

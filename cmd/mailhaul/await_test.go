@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/client"
+)
+
+// verifying is an API at which a verify takes a few looks. Of its users one is verified
+// well, one is not in step, and one ends as the test says.
+func verifying(last string) http.HandlerFunc {
+	looks, asked := 0, false
+	old := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	receipt := func(email string, at time.Time, same bool) map[string]any {
+		return map[string]any{"emailAddress": email, "at": at, "same": same}
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		var answer any = client.Batch{Name: "b", Counts: map[string]int{"total": 3, "synced": 2}}
+		switch path := r.URL.Path; {
+		case strings.HasSuffix(path, "/users"):
+			answer = client.Page[client.User]{Items: []client.User{
+				{EmailAddress: "ann", Status: "Synced", LastSyncedAt: &old}, {EmailAddress: "bob", Status: "Synced", LastSyncedAt: &old}, {EmailAddress: "new", Status: "Syncing"},
+			}}
+		case strings.HasSuffix(path, "/verify"):
+			asked = true
+		case strings.HasSuffix(path, "/receipts"):
+			items := []any{receipt("ann", old, true), receipt("bob", old, true)}
+			if looks++; asked && looks > 3 {
+				items = []any{receipt("ann", old.Add(time.Hour), true), receipt("bob", old, true)}
+			}
+			if asked && looks > 5 && last != "never" {
+				items[1] = receipt("bob", old.Add(2*time.Hour), last == "same")
+			}
+			answer = map[string]any{"items": items}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	}
+}
+
+func TestVerifyWaitsForEveryReceipt(t *testing.T) {
+	for last, want := range map[string]struct {
+		code int
+		said string
+	}{
+		"same":      {exitDone, "2 of 2 users the same on both sides\n"},
+		"different": {exitExceptions, "1 users are not the same on both sides"},
+		"never":     {exitExceptions, "1 of 2 users the same on both sides\n"},
+	} {
+		server := httptest.NewServer(verifying(last))
+		var out, errs bytes.Buffer
+		g := &global{stdio: stdio{strings.NewReader(""), &out, &errs}, every: time.Millisecond}
+		code := g.run(t.Context(), []string{"batch", "verify", "b", "--wait", "--api", server.URL}, func(string) (string, bool) { return "", false })
+		server.Close()
+		if code != want.code || !strings.Contains(errs.String(), want.said) {
+			t.Errorf("%s: code %d, want %d; said %q, want %q", last, code, want.code, errs.String(), want.said)
+		}
+	}
+}
