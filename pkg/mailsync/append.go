@@ -94,6 +94,7 @@ func (a *appends) receive(ctx context.Context) {
 		}
 		if err != nil {
 			failed = true
+			a.x.doubt = window
 			a.x.broke(err)
 		}
 	}
@@ -144,6 +145,9 @@ func (x *folderWrite) settleAppends(ctx context.Context) (unsure bool) {
 		x.p.target.drop(x.cause()) // answers that will not come are not waited for
 	}
 	<-a.received
+	if x.doubt == nil {
+		x.doubt = a.window
+	}
 	if !x.isUnsure() {
 		if err := a.appender.Close(); err != nil {
 			x.broke(err)
@@ -289,6 +293,7 @@ func (x *folderWrite) appendOne(ctx context.Context, src mailbox.UID, m mailbox.
 		answer, err = a.Receive(ctx)
 	}
 	if err != nil {
+		x.doubt = []sent{{src: src}}
 		x.broke(err)
 		if x.f.hangups == nil {
 			x.f.hangups = map[mailbox.UID]int{}

@@ -22,6 +22,8 @@ type pass struct {
 	target link
 
 	all []*work // every folder that is to be carried
+	// sizeLimit is what limit answered at the beginning.
+	sizeLimit int64
 
 	mu       sync.Mutex
 	tally    migration.Tally
@@ -54,7 +56,10 @@ type work struct {
 	refused *migration.Fault
 	// stuckAt is the message at which the source failed last, stuck times in a row.
 	stuckAt mailbox.UID
-	stuck   int
+	// stuckAfter says that it failed after that message, before the next one began; 0
+	// stands for the beginning.
+	stuckAfter bool
+	stuck      int
 	// readAgain says that what was not delivered has been asked for once more.
 	readAgain bool
 	// decidedAtStart counts the messages that needed nothing when it was prepared.
@@ -62,6 +67,9 @@ type work struct {
 	unsure         int // times that an APPEND was left in doubt in this pass
 	// synchronous asks the server's leave before each literal.
 	synchronous bool
+	// bad is set once the server answered BAD here, probing while only the messages of
+	// a window in doubt are written.
+	bad, probing bool
 	// hangups counts how often the target hung up at a message given alone.
 	hangups map[mailbox.UID]int
 	// overtaken counts how often messages came in between looking and writing.

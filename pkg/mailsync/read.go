@@ -43,7 +43,10 @@ func (p *pass) take(ctx context.Context, f *work, w *writer) (handed bool, err e
 	if err != nil {
 		return false, err
 	}
-	hopeless := f.hopeless().Intersect(prep.copy)
+	hopeless, err := p.hopeless(ctx, f, prep)
+	if err != nil {
+		return false, err
+	}
 	prep.copy = prep.copy.Minus(hopeless)
 	fctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
@@ -65,21 +68,40 @@ func (p *pass) take(ctx context.Context, f *work, w *writer) (handed bool, err e
 	return true, end.err
 }
 
-// failedAt notes at which message the source failed.
-func (f *work) failedAt(u mailbox.UID) {
-	if u != f.stuckAt {
-		f.stuckAt, f.stuck = u, 0
+// failedAt notes at which message the source failed, or after which.
+func (f *work) failedAt(u mailbox.UID, after bool) {
+	if u != f.stuckAt || after != f.stuckAfter {
+		f.stuckAt, f.stuckAfter, f.stuck = u, after, 0
 	}
 	f.stuck++
 }
 
 // hopeless is the message, if any, at which the source has failed again and again:
 // it is left out, so that the rest can go on.
-func (f *work) hopeless() mailbox.UIDSet {
-	if f.stuck < hopelessAfter || f.stuckAt == 0 {
-		return nil
+func (p *pass) hopeless(ctx context.Context, f *work, prep *prepared) (mailbox.UIDSet, error) {
+	if f.stuck < hopelessAfter {
+		return nil, nil
 	}
-	return mailbox.NewUIDSet(f.stuckAt)
+	if !f.stuckAfter {
+		return mailbox.NewUIDSet(f.stuckAt).Intersect(prep.copy), nil
+	}
+	p.source.use.Lock()
+	defer p.source.use.Unlock()
+	source, err := p.source.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	next := mailbox.UID(0)
+	err = source.Flags(ctx, prep.copy.Intersect(mailbox.Span(f.stuckAt+1, mailbox.MaxUID)), 0, func(u mailbox.UID, _ mailbox.Flags) error {
+		if next == 0 || u < next {
+			next = u
+		}
+		return nil
+	})
+	if err != nil || next == 0 {
+		return nil, err
+	}
+	return mailbox.NewUIDSet(next), nil
 }
 
 func (p *pass) reopenTarget(ctx context.Context) error {
@@ -100,18 +122,23 @@ func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *wri
 		return nil, err
 	}
 	var received mailbox.UIDSet
-	reading := mailbox.UID(0)
+	reading, inside := mailbox.UID(0), false
 	for _, piece := range p.pieces(prep.copy) {
 		err = source.Messages(fctx, piece, func(m mailbox.Message) error {
 			if cause := context.Cause(fctx); cause != nil {
 				return cause
 			}
-			reading = m.UID
+			reading, inside = m.UID, true
 			received.Append(m.UID)
+			give := p.passThrough
 			if m.Size <= streamAbove {
-				return p.readWhole(fctx, f, m, w)
+				give = p.readWhole
 			}
-			return p.passThrough(fctx, f, m, w)
+			if err := give(fctx, f, m, w); err != nil {
+				return err
+			}
+			inside = false
+			return nil
 		})
 		if err != nil {
 			break
@@ -124,7 +151,7 @@ func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *wri
 		if cause := context.Cause(fctx); cause != nil && (!errors.As(err, &torn) || errors.Is(err, errAborted)) {
 			return received, cause
 		}
-		f.failedAt(reading)
+		f.failedAt(reading, !inside)
 		return received, err
 	}
 	return received, nil

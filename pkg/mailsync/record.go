@@ -45,6 +45,8 @@ type head struct {
 	Writing bool `json:"writing,omitempty"`
 	// Slowest is the longest that the target took to answer an APPEND here.
 	Slowest time.Duration `json:"slowest,omitempty"`
+	// SizeLimit is the largest message, in bytes, that was to be copied then; 0: none.
+	SizeLimit int64 `json:"limit,omitempty"`
 	// Subscribed is what was last carried of the source's subscription.
 	Subscribed bool `json:"sub,omitempty"`
 	// AgainBelow is set while messages are copied a second time because the target

@@ -210,7 +210,11 @@ func (p *pass) retryTooLarge(ctx context.Context) error {
 		return err
 	}
 	limit := p.limit(target)
+	p.sizeLimit = limit
 	for _, w := range p.all {
+		if w.rec.SizeLimit == limit {
+			continue
+		}
 		for u, it := range w.rec.skipped {
 			if it.Code == migration.MessageTooLarge && (limit == 0 || it.Size <= limit) {
 				delete(w.rec.skipped, u)

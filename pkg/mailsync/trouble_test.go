@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -260,6 +262,73 @@ func TestMessagesWithoutIDAreComparedWhole(t *testing.T) {
 		p := newPair(t)
 		p.target.Deliver("INBOX", []byte("Subject: scan\r\n\r\npage 1\r\n"), day)
 		p.source.Deliver("INBOX", []byte("Subject: scan\r\n\r\npage 2\r\n"), day)
+		tallyIs(t, p.mustRun(), migration.Tally{Seen: 1, Copied: 1})
+	})
+}
+
+// silent hangs up instead of sending one message.
+type silent struct {
+	mailbox.Session
+	at mailbox.UID
+}
+
+func (s silent) Messages(ctx context.Context, set mailbox.UIDSet, each func(mailbox.Message) error) error {
+	return s.Session.Messages(ctx, set, func(m mailbox.Message) error {
+		if m.UID == s.at {
+			return migration.NewFault(migration.ConnectionFailed, migration.ScopeEndpoint, migration.Source, "cut", io.ErrUnexpectedEOF)
+		}
+		return each(m)
+	})
+}
+
+// A message before which the source hangs up each time is left out, wherever it is,
+// and the rest goes on.
+func TestMessageBeforeWhichTheSourceHangsUp(t *testing.T) {
+	for _, at := range []mailbox.UID{1, 5, 9} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPair(t)
+			for i := range 9 {
+				p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
+			}
+			source := func(ctx context.Context) (mailbox.Session, error) {
+				s, err := p.source.Open(ctx)
+				return silent{s, at}, err
+			}
+			out, err := mailsync.Run(t.Context(), mailsync.Job{Source: source, Target: p.target.Open, Records: p.records})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tallyIs(t, out, migration.Tally{Seen: 9, Copied: 8, Skipped: 1})
+			if it := out.Items[0]; it.UID != uint32(at) || it.Code != migration.MessageUnreadable {
+				t.Errorf("left out %+v, want uid %d", it, at)
+			}
+		})
+	}
+}
+
+// A message that the target calls too large, without having told its limit, is not
+// offered again by every pass.
+func TestTooLargeForAnUnknownLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		p.source.Deliver("INBOX", letter("large"), day)
+		p.target.Refuse = func(mailbox.Message, []byte) error {
+			return migration.NewFault(migration.MessageTooLarge, migration.ScopeMessage, migration.Target, "NO [TOOBIG]", nil)
+		}
+		tallyIs(t, p.mustRun(), migration.Tally{Seen: 1, Skipped: 1})
+		var appends atomic.Int32
+		p.target.Step = func(op string) mailboxtest.Fate {
+			if op == "add" {
+				appends.Add(1)
+			}
+			return mailboxtest.Done
+		}
+		tallyIs(t, p.mustRun(), migration.Tally{Seen: 1, Skipped: 1})
+		if n := appends.Load(); n != 0 {
+			t.Errorf("it was offered %d times again", n)
+		}
+		p.target.Refuse = nil
+		p.job.MaxMessageSize = 1 << 20
 		tallyIs(t, p.mustRun(), migration.Tally{Seen: 1, Copied: 1})
 	})
 }

@@ -137,6 +137,7 @@ type folderWrite struct {
 	err     error
 	again   bool          // it has to be prepared anew before anything is written
 	unsure  bool          // the fate of a message is not known
+	doubt   []sent        // the first window without an answer; the receiver's until it has ended
 	refused []mailbox.UID // to be taken up again with more care
 }
 
@@ -317,6 +318,12 @@ func (x *folderWrite) end(ctx context.Context, s step) (*work, error) {
 		x.f.only, x.f.care = mailbox.NewUIDSet(x.refused...), x.f.care+1
 		return x.f, x.pause(ctx)
 	}
+	if x.f.probing {
+		// The messages in doubt are dealt with: the others go on as before.
+		x.f.probing, x.f.unsure, x.f.fresh = false, 0, true
+		x.f.only, x.f.care, x.f.synchronous = nil, quick, x.f.bad
+		return x.f, x.pause(ctx)
+	}
 	if len(x.rec.uids.unplaced()) > 0 && !x.f.placing && x.target != nil {
 		// The target does not tell UIDs: its tail does.
 		x.f.placing, x.f.fresh, x.f.only, x.f.care = true, true, mailbox.UIDSet{}, quick
@@ -347,7 +354,7 @@ func (x *folderWrite) finish(ctx context.Context) error {
 	if x.f.src != nil {
 		now = *x.f.src // the numbers from before anything was read
 	}
-	r.Writing, r.AgainBelow = false, 0
+	r.Writing, r.AgainBelow, r.SizeLimit = false, 0, x.p.sizeLimit
 	r.Finished = x.tally.failed == 0
 	r.SourceValidity, r.Messages, r.UIDNext, r.ModSeq = now.UIDValidity, now.Messages, now.UIDNext, now.HighestModSeq
 	r.TargetSeen = max(r.TargetSeen, x.prep.tailRead)
@@ -378,11 +385,17 @@ func (x *folderWrite) leaveToSettle() (*work, error) {
 	if x.p.lostConnection() > maxTrouble {
 		return nil, x.err
 	}
+	f.bad = f.bad || bad
 	switch f.unsure++; {
-	case f.unsure > 1:
-		// Something in here makes the server hang up: one message at a time shows which.
+	case f.unsure > 1 && len(x.doubt) > 0:
+		// Something in the window in doubt may make the server hang up: one message at a
+		// time shows which.
+		f.probing, f.only = true, nil
+		for _, m := range x.doubt {
+			f.only = f.only.Union(mailbox.NewUIDSet(m.src))
+		}
 		f.synchronous, f.care = true, stepwise
-	case bad:
+	case f.bad:
 		f.synchronous, f.care = true, max(f.care, apart) // no literal without its leave
 	}
 	return f, nil
