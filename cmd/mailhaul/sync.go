@@ -46,6 +46,9 @@ target already is recognised and not copied again. It may be killed at any momen
 		out, err := pair.Sync(cmd.Context())
 		done()
 		result := resultOf(out, err, time.Since(begun), dryRun)
+		if err != nil && cmd.Context().Err() != nil {
+			result.interrupted()
+		}
 		if err == nil && verify && !dryRun {
 			var receipt migration.Receipt
 			if receipt, err = pair.Verify(cmd.Context()); err == nil {
@@ -134,6 +137,12 @@ func resultOf(out mailsync.Outcome, err error, took time.Duration, dryRun bool) 
 	return r
 }
 
+// interrupted makes a pass that was ended from outside no failure of anything.
+func (r *syncResult) interrupted() {
+	r.Status, r.Code, r.Reason = string(migration.UserStopped), "", "interrupted"
+	r.Remedy = "Repeat the command: it goes on from here."
+}
+
 func (g *global) emitSync(r syncResult) error {
 	if g.output == "json" || g.output == "ndjson" {
 		return g.jsonLine(r)
@@ -148,8 +157,16 @@ func (g *global) emitSync(r syncResult) error {
 	if r.DryRun {
 		did = "to be copied"
 	}
-	_, printErr := fmt.Fprintf(g.out, "%s: %d folders, %d messages seen: %d unchanged, %d %s, %d adopted, %d skipped, %d failed; %d flags updated; %s in %.1f s\n",
-		r.Status, r.Folders, r.Seen, r.Unchanged, r.Copied, did, r.Adopted, r.Skipped, r.Failed, r.FlagsUpdated, size(r.Bytes), r.DurationSeconds)
+	left := "failed"
+	if r.Status == string(migration.UserStopped) {
+		left = "left"
+	}
+	_, printErr := fmt.Fprintf(g.out, "%s: %d folders, %d messages seen: %d unchanged, %d %s, %d adopted, %d skipped, %d %s; %d flags updated; %s in %.1f s\n",
+		r.Status, r.Folders, r.Seen, r.Unchanged, r.Copied, did, r.Adopted, r.Skipped, r.Failed, left, r.FlagsUpdated, size(r.Bytes), r.DurationSeconds)
+	if r.Status == string(migration.UserStopped) {
+		g.say("mailhaul: %s", r.Reason)
+		g.say("  %s", r.Remedy)
+	}
 	if printErr == nil && r.Verify != nil {
 		printErr = g.emitReceipt(*r.Verify)
 	}
