@@ -51,7 +51,14 @@ func (g *global) emitReceipt(r migration.Receipt) error {
 		return g.jsonLine(r)
 	}
 	for _, d := range r.Differences {
-		g.say("%s: %s, source uid %d, target uid %d %s %s", d.Kind, d.Folder, d.SourceUID, d.TargetUID, d.MessageID, d.Detail)
+		where := ""
+		if d.SourceUID != 0 {
+			where += fmt.Sprintf(", source uid %d", d.SourceUID)
+		}
+		if d.TargetUID != 0 {
+			where += fmt.Sprintf(", target uid %d", d.TargetUID)
+		}
+		g.say("%s: %s%s %s %s", d.Kind, d.Folder, where, d.MessageID, d.Detail)
 	}
 	word := "SAME"
 	if !r.Same() {
