@@ -1,0 +1,199 @@
+package chaos_test
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/client"
+	"github.com/mailhaul/mailhaul/test/servers"
+)
+
+const (
+	// patience is how long a run may take after its last accident: backoff after
+	// faults, parks, settling and the rest of the mail.
+	patience = 4 * time.Minute
+	// goOn is how long a mailbox may stand still after its worker was killed.
+	goOn = 30 * time.Second
+)
+
+// outcome is what became of a run.
+type outcome struct {
+	schedule
+	took               time.Duration // from the first message to the last
+	messages           client.Messages
+	doubled, differing int
+	crossings          int
+	hit                int // mailboxes of killed workers
+	slowest            time.Duration
+	takeovers, lost    int // lines of the logs
+	failed             bool
+}
+
+// run lets one schedule happen and judges what is left.
+func run(t *testing.T, old *servers.IMAP, s schedule, z size) (o outcome) {
+	o.schedule = s
+	defer func() { o.failed = t.Failed() }()
+	t.Log(s)
+	f := newFleet(t, old, newKeeper(t, *databaseFlag), z.users)
+	t.Cleanup(f.tell)
+	for _, w := range f.workers {
+		f.start(w)
+	}
+	if _, err := f.client(0).Do(t.Context(), batchName, "start"); err != nil {
+		t.Fatal(err)
+	}
+	f.await("the first message is copied", 30*time.Second, func() bool {
+		b, err := f.batch()
+		return err == nil && b.Messages.Copied > 0
+	})
+	begun := time.Now()
+	accidents := f.suffer(s)
+	for _, a := range accidents {
+		if a.err != nil {
+			t.Errorf("%s: %v", a.accident, a.err)
+		}
+	}
+	f.await("the batch is in step", patience, func() bool {
+		b, err := f.batch()
+		o.messages = b.Messages
+		return err == nil && b.Status != "Syncing" && b.Status != "Created"
+	})
+	o.took = time.Since(begun)
+	if b, err := f.batch(); err != nil || b.Status != "Synced" {
+		t.Errorf("the batch is %s, %v: %v", b.Status, err, b.Counts)
+	}
+	o.takeovers, o.lost = f.logged("pass of a worker that is gone taken over"), f.logged(`"leaseLost"`)
+	f.judgeMail(old, z, &o)
+	f.judgeWriters(&o, accidents)
+	return o
+}
+
+var fault = regexp.MustCompile(`(\w+)=(\d+)`)
+
+// judgeMail has the independent judge compare all mailboxes.
+func (f *fleet) judgeMail(old *servers.IMAP, z size, o *outcome) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	turns := make(chan struct{}, 2)
+	for i := range z.users {
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			out, err := exec.Command("python3", "../../bench/verify.py", "--src", addr(old.Port), "--dst", addr(f.new.Port),
+				"--user", sourceOf(i), "--dst-user", mailboxName(i), "--show", "8").CombinedOutput()
+			if err == nil && strings.HasPrefix(string(out), "SAME") {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			only := true // whether there are copies beyond the source's, and nothing else
+			for _, m := range fault.FindAllStringSubmatch(string(out), -1) {
+				n, _ := strconv.Atoi(m[2])
+				switch {
+				case m[1] == "duplicate":
+					o.doubled += n
+				case n > 0 && m[1] != "source" && m[1] != "target" && m[1] != "wrong_zone":
+					only = false
+				}
+			}
+			o.differing++
+			if only && o.class == freezes {
+				f.t.Logf("%s: %s", mailboxName(i), out)
+				return
+			}
+			f.t.Errorf("%s differs: %v: %s", mailboxName(i), err, out)
+		})
+	}
+	all.Wait()
+	if o.messages.Surplus != int64(o.doubled) {
+		f.t.Logf("surplus %d, doubled %d", o.messages.Surplus, o.doubled)
+	}
+}
+
+// judgeWriters reads in the target's log who wrote when.
+func (f *fleet) judgeWriters(o *outcome, accidents []happened) {
+	deeds, err := readLog(f.new.Log)
+	if err != nil || len(deeds) == 0 {
+		f.t.Fatalf("the target's log tells of no deed: %v", err)
+	}
+	found := crossings(deeds)
+	o.crossings = len(found)
+	for _, c := range found {
+		if o.class == freezes {
+			f.t.Logf("two writers: %s", c)
+		} else {
+			f.t.Errorf("two writers: %s", c)
+		}
+	}
+	var killed []time.Time
+	for _, a := range accidents {
+		if a.kind == killWorker {
+			killed = append(killed, a.from)
+		}
+	}
+	for _, r := range recoveries(deeds, killed) {
+		o.hit++
+		o.slowest = max(o.slowest, r.took)
+		// Where Redis or the database was away too, recovery waits for them.
+		if o.class == kills && (r.took < 0 || r.took > goOn) {
+			f.t.Errorf("%s stood still for %s after its worker was killed, want at most %s", r.user, r.took, goOn)
+		}
+	}
+}
+
+// logged counts the lines of all logs that hold text.
+func (f *fleet) logged(text string) (n int) {
+	files, _ := filepath.Glob(filepath.Join(f.dir, "*.log"))
+	for _, path := range files {
+		if body, err := os.ReadFile(path); err == nil {
+			n += strings.Count(string(body), text)
+		}
+	}
+	return n
+}
+
+// tell keeps the logs of a run that failed.
+func (f *fleet) tell() {
+	if !f.t.Failed() {
+		return
+	}
+	kept, err := os.MkdirTemp("", "mailhaul-chaos-failed-")
+	if err != nil {
+		f.t.Log(err)
+		return
+	}
+	files, _ := filepath.Glob(filepath.Join(f.dir, "*.log"))
+	for _, path := range append(files, f.new.Log) {
+		if body, err := os.ReadFile(path); err == nil {
+			_ = os.WriteFile(filepath.Join(kept, filepath.Base(path)), body, 0o600)
+		}
+	}
+	f.t.Logf("logs are kept in %s", kept)
+}
+
+// table is what is printed of all runs.
+func table(outcomes []outcome) string {
+	slices.SortFunc(outcomes, func(a, b outcome) int { return cmp.Compare(a.seed, b.seed) })
+	var b strings.Builder
+	fmt.Fprintf(&b, "%6s %-9s %9s %8s %7s %8s %7s %8s %9s %9s %6s %8s %s\n", "seed", "class", "accidents", "took", "copied", "adopted",
+		"doubled", "surplus", "crossings", "takeovers", "killed", "slowest", "")
+	for _, o := range outcomes {
+		verdict := "ok"
+		if o.failed {
+			verdict = "FAILED"
+		}
+		fmt.Fprintf(&b, "%6d %-9s %9d %7.1fs %7d %8d %7d %8d %9d %9d %6d %7.1fs %s\n", o.seed, o.class, len(o.accidents), o.took.Seconds(),
+			o.messages.Copied, o.messages.Adopted, o.doubled, o.messages.Surplus, o.crossings, o.takeovers, o.hit, o.slowest.Seconds(), verdict)
+	}
+	return b.String()
+}
