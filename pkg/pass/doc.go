@@ -23,6 +23,9 @@
 // migration.ErrLeaseLost: its connections are cut first, and nothing is written.
 // That is before anybody else takes the mailbox, 10 s after the last beat seen.
 //
+// A store that does not answer is asked again (records.go, finish.go): a database that
+// restarts within the life of a lease costs no pass and no attempt.
+//
 // A pass ends early, with all that is done recorded, when its time slice is over or
 // the process drains (between windows: it goes on elsewhere), and when an operator
 // stopped or removed the user (seen within 3 s, obeyed between windows; a pass that

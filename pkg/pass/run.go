@@ -126,29 +126,38 @@ func (p *pass) enforceStop(cancel context.CancelCauseFunc, over <-chan struct{})
 	}
 }
 
-// prepare reads what the pass is about.
+// prepare reads what the pass is about and makes its sides.
 func (p *pass) prepare(ctx context.Context) error {
-	var err error
-	if p.user, err = p.r.Store.UserByID(ctx, p.lease.UserID); err != nil {
-		return fmt.Errorf("read the user: %w", err)
-	}
-	if p.batch, err = p.r.Store.BatchByID(ctx, p.user.BatchID); err != nil {
-		return fmt.Errorf("read the batch: %w", err)
+	var source, target migration.Endpoint
+	err := patiently(ctx, func() (err error) {
+		source, target, err = p.read(ctx)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	p.log = p.log.With(zap.String("batch", p.batch.Name), zap.Int64("org", p.user.OrgID), zap.String("kind", string(p.lease.Kind)))
-	source, err := p.r.Store.EndpointByID(ctx, p.lease.SourceEndpointID)
-	if err != nil {
-		return fmt.Errorf("read the source endpoint: %w", err)
-	}
-	target, err := p.r.Store.EndpointByID(ctx, p.lease.TargetEndpointID)
-	if err != nil {
-		return fmt.Errorf("read the target endpoint: %w", err)
-	}
 	if p.source, err = p.r.newSide(&p.user, source, migration.Source); err != nil {
 		return err
 	}
 	p.target, err = p.r.newSide(&p.user, target, migration.Target)
 	return err
+}
+
+func (p *pass) read(ctx context.Context) (source, target migration.Endpoint, err error) {
+	if p.user, err = p.r.Store.UserByID(ctx, p.lease.UserID); err != nil {
+		return source, target, fmt.Errorf("read the user: %w", err)
+	}
+	if p.batch, err = p.r.Store.BatchByID(ctx, p.user.BatchID); err != nil {
+		return source, target, fmt.Errorf("read the batch: %w", err)
+	}
+	if source, err = p.r.Store.EndpointByID(ctx, p.lease.SourceEndpointID); err != nil {
+		return source, target, fmt.Errorf("read the source endpoint: %w", err)
+	}
+	if target, err = p.r.Store.EndpointByID(ctx, p.lease.TargetEndpointID); err != nil {
+		return source, target, fmt.Errorf("read the target endpoint: %w", err)
+	}
+	return source, target, nil
 }
 
 // sync runs the engine over the mailbox pair.
@@ -241,18 +250,4 @@ func (p *pass) judge(ctx context.Context, err error) error {
 	}
 	p.result.Fault = f
 	return nil
-}
-
-// records are one user's, written with the lease's token.
-type records struct {
-	store Store
-	token int64
-}
-
-func (r records) Records(ctx context.Context) ([]migration.FolderRecord, error) {
-	return r.store.Records(ctx, r.token)
-}
-
-func (r records) Commit(ctx context.Context, w migration.Window) error {
-	return r.store.Commit(ctx, r.token, w)
 }
