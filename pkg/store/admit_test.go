@@ -222,6 +222,25 @@ func testRoundRobin(t *testing.T, open opener) {
 	}
 }
 
+// testSlowOrganisation: one whose passes take long does not come to hold the slots
+// that the others' passes give back.
+func testSlowOrganisation(t *testing.T, open opener) {
+	s := open(t)
+	slow, quick := newWorld(t, s, "slow"), newWorld(t, s, "quick")
+	slow.batch("s", many("slow", 50)...)
+	quick.batch("q", many("quick", 50)...)
+	live := slow.admit(8)
+	for range 10 { // the quick one's passes end, the slow one's go on
+		ended := slices.DeleteFunc(slices.Clone(live), func(l migration.Lease) bool { return l.SourceEndpointID != quick.source.ID })
+		equal(t, "slots of the quick organisation", len(ended), 4)
+		live = slices.DeleteFunc(live, func(l migration.Lease) bool { return l.SourceEndpointID == quick.source.ID })
+		for _, l := range ended {
+			quick.inStep(l)
+		}
+		live = append(live, slow.admit(8-len(live))...)
+	}
+}
+
 func testFullEndpoint(t *testing.T, open opener) {
 	s := open(t)
 	w := newWorld(t, s, "acme")

@@ -19,8 +19,8 @@ const (
 		WHERE batch_id = $1 AND turn = $2 AND next_run_at <= $3 AND (next_run_at, id) > ($4, $5) AND NOT removing AND NOT` + leased + `
 		ORDER BY next_run_at, id LIMIT $6`
 
-	liveSlots = `SELECT source_endpoint_id, target_endpoint_id, kind, COUNT(*) FROM leases WHERE state <> 'free'
-		GROUP BY source_endpoint_id, target_endpoint_id, kind`
+	liveSlots = `SELECT org_id, source_endpoint_id, target_endpoint_id, kind, COUNT(*) FROM leases WHERE state <> 'free'
+		GROUP BY org_id, source_endpoint_id, target_endpoint_id, kind`
 
 	// Turn by turn, because the index finds the earliest of each at once.
 	earliestDue = `SELECT MIN(first) FROM (
@@ -67,7 +67,7 @@ func (a *admission) load(ctx context.Context) error {
 	if err != nil || len(a.batches) == 0 {
 		return err
 	}
-	if err := a.loadEndpoints(ctx); err != nil {
+	if err := a.loadEndpoints(ctx, orgs); err != nil {
 		return err
 	}
 	// A batch whose endpoint admits nobody is not looked at.
@@ -111,7 +111,7 @@ func (a *admission) turnPage(ctx context.Context, g *group, after candidate) err
 }
 
 // loadEndpoints reads the endpoints and counts what is live there.
-func (a *admission) loadEndpoints(ctx context.Context) error {
+func (a *admission) loadEndpoints(ctx context.Context, orgs map[int64]*dueOrg) error {
 	ids := make([]int64, 0, len(a.endpoints))
 	for id := range a.endpoints {
 		ids = append(ids, id)
@@ -143,11 +143,14 @@ func (a *admission) loadEndpoints(ctx context.Context) error {
 		}
 	}
 	err := each(ctx, a.tx, func(rows *sql.Rows) error {
-		var source, target int64
+		var org, source, target int64
 		var kind migration.PassKind
 		var n int
-		if err := rows.Scan(&source, &target, &kind, &n); err != nil {
+		if err := rows.Scan(&org, &source, &target, &kind, &n); err != nil {
 			return err
+		}
+		if o := orgs[org]; o != nil {
+			o.live += n
 		}
 		for _, id := range slices.Compact([]int64{source, target}) {
 			if e := a.endpoints[id]; e != nil {

@@ -54,7 +54,8 @@ type dueBatch struct {
 // dueOrg is an organisation that has such batches.
 type dueOrg struct {
 	id     int64
-	served int64
+	served int64 // token of the lease it was given last
+	live   int   // leases
 }
 
 // group is the users of a batch that are due at one turn, a page of them at a time.
@@ -201,8 +202,8 @@ func (e *slots) take(kind migration.PassKind) {
 }
 
 // next picks the group whose user is to be admitted next among those of turns: of
-// the organisation served longest ago the batch served longest ago. nil: nobody may
-// be admitted.
+// the organisation with the fewest leases, among equals the one served longest ago,
+// the batch served longest ago. nil: nobody may be admitted.
 func next(batches []*dueBatch, turns []int) *group {
 	var best *group
 	for _, b := range batches {
@@ -232,9 +233,13 @@ func (b *dueBatch) group(turn int) *group {
 	return nil
 }
 
-// before tells whether it is a's turn before b's.
+// before tells whether it is a's turn before b's. By turns alone, an organisation
+// whose passes take long would come to hold most of the workers' slots.
 func before(a, b *dueBatch) bool {
 	if a.org != b.org {
+		if a.org.live != b.org.live {
+			return a.org.live < b.org.live
+		}
 		if a.org.served != b.org.served {
 			return a.org.served < b.org.served
 		}
@@ -251,6 +256,7 @@ func before(a, b *dueBatch) bool {
 func (g *group) served(token int64) {
 	b := g.batch
 	b.served, b.org.served = token, token
+	b.org.live++
 	b.source.take(g.kind)
 	if b.target != b.source {
 		b.target.take(g.kind)

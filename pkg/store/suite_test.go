@@ -71,6 +71,7 @@ func suite(t *testing.T, place func(t *testing.T) opener) {
 		{"share of resyncs", testShare},
 		{"nobody starves", testNobodyStarves},
 		{"round robin", testRoundRobin},
+		{"slow organisation", testSlowOrganisation},
 		{"full endpoint holds up nobody", testFullEndpoint},
 		{"parked endpoint", testParked},
 		{"one writer a mailbox", testOneWriter},
