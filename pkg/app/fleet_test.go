@@ -94,9 +94,14 @@ type rig struct {
 
 func newRig(t *testing.T, users int, interval time.Duration) *rig {
 	t.Helper()
+	return newRigOn(t, "sqlite://"+filepath.Join(t.TempDir(), "m.db"), users, interval)
+}
+
+func newRigOn(t *testing.T, database string, users int, interval time.Duration) *rig {
+	t.Helper()
 	url := servers.Redis(t)
 	b, err := openBase(t.Context(), config.Common{
-		DatabaseURL: config.NewSecret("sqlite://" + filepath.Join(t.TempDir(), "m.db")), RedisURL: config.NewSecret(url),
+		DatabaseURL: config.NewSecret(database), RedisURL: config.NewSecret(url),
 		MasterKey: config.NewSecret(vault.GenerateKey()),
 	}, zaptest.NewLogger(t))
 	must(t, err)

@@ -51,14 +51,14 @@ const (
 	minBootstrapToken   = 20
 	bootstrapUsage      = "an owner's token while there is no other (at least 20 characters)"
 	keyAdvice           = "make a key with \"mailhaul vault keygen\", keep it safe, and give it to every process in MAILHAUL_MASTER_KEY, or in a file named by MAILHAUL_MASTER_KEY_FILE"
-	databaseAdvice      = "give the database, such as sqlite:///var/lib/mailhaul/mailhaul.db (absolute path), the same to every process"
+	databaseAdvice      = "give the database, such as sqlite:///var/lib/mailhaul/mailhaul.db (absolute path) or postgres://user:password@host:5432/database, the same to every process"
 	openPlainAdvice     = "is reachable from other machines and would speak plain HTTP: set MAILHAUL_TLS_CERT and MAILHAUL_TLS_KEY, or MAILHAUL_PLAIN_HTTP=true where a proxy in front does TLS"
 	redisAdvice         = "give the Redis that carries the work, such as redis://127.0.0.1:6379/0, the same to every process"
 )
 
 func (c *Common) table() table {
 	return table{
-		{name: "DATABASE_URL", secret: true, usage: "the database: sqlite:///abs/path.db", advice: databaseAdvice, set: secretURL(&c.DatabaseURL, "sqlite://", "postgres://", "postgresql://")},
+		{name: "DATABASE_URL", secret: true, usage: "the database: sqlite:///abs/path.db, or postgres://user:password@host:5432/database for processes on many hosts", advice: databaseAdvice, set: secretURL(&c.DatabaseURL, "sqlite://", "postgres://", "postgresql://")},
 		{name: "REDIS_URL", secret: true, usage: "the Redis that carries the work: redis://…, rediss://… or redis-sentinel://…", advice: redisAdvice, set: secretURL(&c.RedisURL, "redis://", "rediss://", "redis-sentinel://")},
 		{name: "MASTER_KEY", secret: true, usage: "master keys, separated by commas or line ends: the first seals, all open; made by \"mailhaul vault keygen\"", advice: keyAdvice, set: secret(&c.MasterKey)},
 		{name: "ALLOW_PRIVATE_NETWORKS", usage: "true or a list of CIDRs: mail servers may have private addresses", set: text(&c.AllowPrivateNetworks)},

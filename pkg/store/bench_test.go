@@ -1,19 +1,36 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/mailhaul/mailhaul/pkg/migration"
+	"github.com/mailhaul/mailhaul/test/servers"
 )
 
-func benchWorld(b *testing.B) (*Store, *migration.Batch) {
+// onBoth runs a benchmark on each kind of database. PostgreSQL's does not wait for its
+// disk here; SQLite's never does at a commit.
+func onBoth(b *testing.B, run func(b *testing.B, place func() (url string))) {
+	b.Run("sqlite", func(b *testing.B) {
+		run(b, func() string { return "sqlite://" + filepath.Join(b.TempDir(), "x.db") })
+	})
+	b.Run("postgres", func(b *testing.B) {
+		server := servers.Postgres(b)
+		run(b, func() string { return urlOf(server, newDatabase(b, server, "template1")) })
+	})
+}
+
+func benchWorld(b *testing.B, url string) (*Store, *migration.Batch) {
 	b.Helper()
-	s, err := Open(b.Context(), "sqlite://"+filepath.Join(b.TempDir(), "x.db"))
+	s, err := Open(b.Context(), url)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -47,9 +64,11 @@ func rows(n int, due time.Time) iter.Seq2[migration.User, error] {
 }
 
 // BenchmarkImport is a batch of 50,000 users, the largest that a file may bring.
-func BenchmarkImport(b *testing.B) {
+func BenchmarkImport(b *testing.B) { onBoth(b, benchImport) }
+
+func benchImport(b *testing.B, place func() string) {
 	for b.Loop() {
-		s, batch := benchWorld(b)
+		s, batch := benchWorld(b, place())
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
@@ -83,8 +102,10 @@ func BenchmarkImport(b *testing.B) {
 }
 
 // BenchmarkAdmit is one user at a time, of 50,000 that are due: admit, claim, finish.
-func BenchmarkAdmit(b *testing.B) {
-	s, batch := benchWorld(b)
+func BenchmarkAdmit(b *testing.B) { onBoth(b, benchAdmit) }
+
+func benchAdmit(b *testing.B, place func() string) {
+	s, batch := benchWorld(b, place())
 	if _, err := s.CreateBatch(b.Context(), batch, rows(50_000, noon)); err != nil {
 		b.Fatal(err)
 	}
@@ -111,8 +132,10 @@ func BenchmarkAdmit(b *testing.B) {
 }
 
 // BenchmarkTick is an admission that finds nobody due, among 1,000 batches.
-func BenchmarkTick(b *testing.B) {
-	s, batch := benchWorld(b)
+func BenchmarkTick(b *testing.B) { onBoth(b, benchTick) }
+
+func benchTick(b *testing.B, place func() string) {
+	s, batch := benchWorld(b, place())
 	for i := range 1000 {
 		one := *batch
 		one.Name = fmt.Sprint("b", i)
@@ -136,8 +159,10 @@ func BenchmarkTick(b *testing.B) {
 }
 
 // BenchmarkCommit is a window of a folder whose journal grows and grows.
-func BenchmarkCommit(b *testing.B) {
-	s, batch := benchWorld(b)
+func BenchmarkCommit(b *testing.B) { onBoth(b, benchCommit) }
+
+func benchCommit(b *testing.B, place func() string) {
+	s, batch := benchWorld(b, place())
 	if _, err := s.CreateBatch(b.Context(), batch, rows(1, noon)); err != nil {
 		b.Fatal(err)
 	}
@@ -158,4 +183,57 @@ func BenchmarkCommit(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkPasses is eight at once, in two processes, each with passes of one window:
+// admit, claim, commit, finish.
+func BenchmarkPasses(b *testing.B) { onBoth(b, benchPasses) }
+
+func benchPasses(b *testing.B, place func() string) {
+	url := place()
+	s, batch := benchWorld(b, url)
+	second, err := Open(b.Context(), url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = second.Close() }()
+	if _, err := s.CreateBatch(b.Context(), batch, rows(5_000, noon)); err != nil {
+		b.Fatal(err)
+	}
+	var begun atomic.Int64
+	b.ResetTimer()
+	var g errgroup.Group
+	for i, s := range []*Store{s, second, s, second, s, second, s, second} {
+		g.Go(func() error {
+			for begun.Load() < int64(b.N) {
+				leases, err := s.Admit(b.Context(), noon, 4)
+				if err != nil {
+					return err
+				}
+				for _, l := range leases {
+					begun.Add(1)
+					if err := onePass(b.Context(), s, l, fmt.Sprint("w", i)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(begun.Load())/b.Elapsed().Seconds(), "passes/s")
+}
+
+func onePass(ctx context.Context, s *Store, l migration.Lease, worker string) error {
+	if _, err := s.Claim(ctx, l.Token, worker); err != nil {
+		return err
+	}
+	w := migration.Window{Folder: "INBOX", Head: []byte("head"), Append: make([]byte, 200), Tally: migration.Tally{Copied: 100, Bytes: 1e6}}
+	if err := s.Commit(ctx, l.Token, w); err != nil {
+		return err
+	}
+	next := migration.UserState{Status: migration.UserSynced, FirstSyncedAt: noon, NextRunAt: noon}
+	return s.Finish(ctx, l.Token, next, migration.Totals{Copied: 100, Bytes: 1e6}, w.Tally, nil, []migration.Event{{Kind: "user.synced", At: noon}})
 }

@@ -42,6 +42,9 @@
 //
 // # Databases
 //
-// The queries are the same for every database: numbered placeholders, ON CONFLICT,
-// RETURNING, times as microseconds, JSON as text. What differs is in dialect.
+// SQLite serves processes on one host, PostgreSQL (13 or newer) any number anywhere.
+// The queries are the same: numbered placeholders, ON CONFLICT, RETURNING, times as
+// microseconds, JSON as text. What differs is in dialect; each database has its own
+// migrations. SQLite has one writer at a time. What has to be locked where there are
+// many is in locks.go, and which transactions are tried again in write.go.
 package store
