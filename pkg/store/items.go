@@ -41,8 +41,8 @@ func addItems(ctx context.Context, tx *sql.Tx, h *holder, items []migration.Item
 	}
 	defer func() { _ = stmt.Close() }()
 	for _, it := range items {
-		_, err := stmt.ExecContext(ctx, h.orgID, h.batchID, h.UserID, it.Folder, int64(it.UID), it.MessageID, at(it.Date), it.Size,
-			string(it.Code), it.Reason)
+		_, err := stmt.ExecContext(ctx, h.orgID, h.batchID, h.UserID, plain(it.Folder), int64(it.UID), plain(it.MessageID), at(it.Date), it.Size,
+			string(it.Code), plain(it.Reason))
 		if err != nil {
 			return fmt.Errorf("list item: %w", err)
 		}

@@ -341,11 +341,15 @@ func testRecords(t *testing.T, open opener) {
 	commit(migration.Window{Folder: "Empty", Append: b("x")})
 	commit(migration.Window{Folder: "Empty", Replace: true})
 	commit(migration.Window{Tally: migration.Tally{Seen: 1}})
+	commit(migration.Window{Folder: "Entw\xfcrfe\x00", Head: b("latin-1"), Append: b("x"),
+		Items: []migration.Item{{Folder: "Entw\xfcrfe\x00", UID: 1, MessageID: "<\xff\x00>", Reason: "\xff"}}})
+	commit(migration.Window{Folder: "Entw\xfcrfe\x00", Append: b("y")})
 	w.ok(s.Commit(ctx, other.Token, migration.Window{Folder: "INBOX", Head: b("bob"), Append: b("bob")}))
 	got, err := s.Records(ctx, l.Token)
 	w.ok(err)
 	want := []migration.FolderRecord{
 		{Folder: "Empty"},
+		{Folder: "Entw\xfcrfe\x00", Head: b("latin-1"), Journal: [][]byte{b("x"), b("y")}},
 		{Folder: "INBOX", Head: b("h2"), Journal: [][]byte{b("j1"), b("j2"), b("j3")}},
 		{Folder: "Sent", Head: b("s1"), Journal: [][]byte{b("new"), b("more")}},
 	}

@@ -32,6 +32,7 @@ func (s *Store) Records(ctx context.Context, token int64) ([]migration.FolderRec
 		if err := rows.Scan(&id, &r.Folder, &r.Head); err != nil {
 			return err
 		}
+		r.Folder = folderName(r.Folder)
 		at[id] = len(out)
 		out = append(out, r)
 		return nil
@@ -103,16 +104,17 @@ func (s *Store) Commit(ctx context.Context, token int64, w migration.Window) err
 }
 
 func writeRecord(ctx context.Context, tx *sql.Tx, h *holder, w migration.Window) error {
+	folder := folderText(w.Folder)
 	if w.Drop {
-		_, err := tx.ExecContext(ctx, `DELETE FROM records WHERE user_id = $1 AND folder = $2`, h.UserID, w.Folder)
+		_, err := tx.ExecContext(ctx, `DELETE FROM records WHERE user_id = $1 AND folder = $2`, h.UserID, folder)
 		return err
 	}
 	var id int64
-	err := tx.QueryRowContext(ctx, `SELECT id FROM records WHERE user_id = $1 AND folder = $2`, h.UserID, w.Folder).Scan(&id)
+	err := tx.QueryRowContext(ctx, `SELECT id FROM records WHERE user_id = $1 AND folder = $2`, h.UserID, folder).Scan(&id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		err = tx.QueryRowContext(ctx, `INSERT INTO records (org_id, user_id, folder, head) VALUES ($1, $2, $3, $4) RETURNING id`,
-			h.orgID, h.UserID, w.Folder, sealed(w.Head)).Scan(&id)
+			h.orgID, h.UserID, folder, sealed(w.Head)).Scan(&id)
 	case err == nil && w.Head != nil:
 		_, err = tx.ExecContext(ctx, `UPDATE records SET head = $2 WHERE id = $1`, id, w.Head)
 	}
