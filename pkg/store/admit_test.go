@@ -345,17 +345,18 @@ func testNotAdmitted(t *testing.T, open opener) {
 	equal(t, "admitted", len(w.admit(10)), 0)
 	equal(t, "admitted without room", len(w.admit(0)), 0)
 
-	// A user that an operator makes due while its pass runs is not admitted twice,
-	// also when its login was changed meanwhile.
+	// A user that an operator makes due while its pass runs is not admitted twice, also
+	// when its login was changed meanwhile, but once more afterwards.
 	b := w.batch("running", due("eve@example.org"))
 	l := w.one()
 	_, err := s.ChangeUser(ctx, l.UserID, func(u *migration.User) error { u.NextRunAt, u.TargetUserName = noon, "eve2"; return nil })
 	w.ok(err)
 	equal(t, "admitted again", len(w.admit(10)), 0)
 	w.inStep(l)
-	if u := w.user(b, "eve@example.org"); u.Status != migration.UserSynced {
-		t.Errorf("status %s", u.Status)
+	if u := w.user(b, "eve@example.org"); u.Status != migration.UserQueued || !u.NextRunAt.Equal(noon) {
+		t.Errorf("status %s, due at %s", u.Status, u.NextRunAt)
 	}
+	equal(t, "admitted afterwards", len(w.admit(10)), 1)
 	stopped.Stopped = false
 	w.ok(s.UpdateBatch(ctx, stopped))
 	equal(t, "admitted when no longer stopped", len(w.admit(10)), 1)

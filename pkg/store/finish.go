@@ -127,6 +127,9 @@ func asked(next, cur migration.UserState, kind migration.PassKind, now time.Time
 			next.NextRunAt = now
 		}
 	}
+	if !cur.NextRunAt.IsZero() && next.Status == migration.UserSynced { // to be synced now
+		next.Status, next.NextRunAt = migration.UserQueued, cur.NextRunAt
+	}
 	if cur.Completing && !next.Completing {
 		next.Completing = true
 		if !ended && next.Status != migration.UserStopped {

@@ -81,8 +81,10 @@ func testStale(t *testing.T, open opener) {
 	b := w.batch("pilot", due("ann@example.org"))
 	l := w.one()
 	u := w.user(b, "ann@example.org")
-	window := migration.Window{Folder: "INBOX", Head: []byte("head"), Append: []byte("data"), Tally: migration.Tally{Copied: 9},
-		Items: []migration.Item{{Folder: "INBOX", UID: 1}}}
+	window := migration.Window{
+		Folder: "INBOX", Head: []byte("head"), Append: []byte("data"), Tally: migration.Tally{Copied: 9},
+		Items: []migration.Item{{Folder: "INBOX", UID: 1}},
+	}
 	check := func(state string) {
 		t.Helper()
 		before := w.user(b, "ann@example.org")
@@ -187,8 +189,16 @@ func testUnsettled(t *testing.T, open opener) {
 		how  func(*migration.UserState)
 		want bool
 	}{
-		{inStep, false}, {slice, false}, {code(migration.AuthFailed), false}, {code(migration.ConnectionFailed), true},
-		{slice, true}, {code(migration.AuthFailed), true}, {inStep, false}, {stop, true}, {inStep, false}, {code(migration.Throttled), true},
+		{inStep, false},
+		{slice, false},
+		{code(migration.AuthFailed), false},
+		{code(migration.ConnectionFailed), true},
+		{slice, true},
+		{code(migration.AuthFailed), true},
+		{inStep, false},
+		{stop, true},
+		{inStep, false},
+		{code(migration.Throttled), true},
 	} {
 		l = end(l, step.how)
 		if l.Unsettled != step.want {
@@ -218,21 +228,35 @@ func testAskedMeanwhile(t *testing.T, open opener) {
 		due    bool
 		check  func(migration.UserState) bool
 	}{
-		{"stop", nil, nil, func(b int64) error { _, err := s.StopUsers(ctx, b); return err }, migration.UserStopped, false,
-			func(st migration.UserState) bool { return !st.Stopping }},
-		{"stop of one that fails", nil, fault, func(b int64) error { _, err := s.StopUsers(ctx, b); return err }, migration.UserFailed, false,
-			func(st migration.UserState) bool { return !st.Stopping && st.Code == migration.QuotaExceeded }},
-		{"start after stop", func(u *migration.User) { u.Stopping = true }, nil,
+		{
+			"stop", nil, nil, func(b int64) error { _, err := s.StopUsers(ctx, b); return err }, migration.UserStopped, false,
+			func(st migration.UserState) bool { return !st.Stopping },
+		},
+		{
+			"stop of one that fails", nil, fault, func(b int64) error { _, err := s.StopUsers(ctx, b); return err }, migration.UserFailed, false,
+			func(st migration.UserState) bool { return !st.Stopping && st.Code == migration.QuotaExceeded },
+		},
+		{
+			"start after stop", func(u *migration.User) { u.Stopping = true }, nil,
 			func(b int64) error { _, err := s.StartUsers(ctx, b, noon); return err }, migration.UserQueued, true,
-			func(st migration.UserState) bool { return !st.Stopping }},
-		{"complete", nil, nil, func(b int64) error { _, err := s.CompleteUsers(ctx, b, noon); return err }, migration.UserCompleting, true,
-			func(st migration.UserState) bool { return st.Kind() == migration.LastSync }},
-		{"complete of one that fails", nil, fault, func(b int64) error { _, err := s.CompleteUsers(ctx, b, noon); return err }, migration.UserFailed, false,
-			func(st migration.UserState) bool { return st.Completing }},
-		{"verify", synced, nil, func(b int64) error { _, err := s.VerifyUsers(ctx, b, noon); return err }, migration.UserSynced, true,
-			func(st migration.UserState) bool { return st.Kind() == migration.Verify }},
-		{"remove", nil, nil, func(b int64) error { _, err := s.RemoveUsers(ctx, b); return err }, migration.UserRemoving, false,
-			func(st migration.UserState) bool { return st.Removing }},
+			func(st migration.UserState) bool { return !st.Stopping },
+		},
+		{
+			"complete", nil, nil, func(b int64) error { _, err := s.CompleteUsers(ctx, b, noon); return err }, migration.UserCompleting, true,
+			func(st migration.UserState) bool { return st.Kind() == migration.LastSync },
+		},
+		{
+			"complete of one that fails", nil, fault, func(b int64) error { _, err := s.CompleteUsers(ctx, b, noon); return err }, migration.UserFailed, false,
+			func(st migration.UserState) bool { return st.Completing },
+		},
+		{
+			"verify", synced, nil, func(b int64) error { _, err := s.VerifyUsers(ctx, b, noon); return err }, migration.UserSynced, true,
+			func(st migration.UserState) bool { return st.Kind() == migration.Verify },
+		},
+		{
+			"remove", nil, nil, func(b int64) error { _, err := s.RemoveUsers(ctx, b); return err }, migration.UserRemoving, false,
+			func(st migration.UserState) bool { return st.Removing },
+		},
 	} {
 		b := w.batch(strings.ReplaceAll(tt.name, " ", "-"), due("ann@"+tt.name))
 		if tt.before != nil {
@@ -278,8 +302,10 @@ func testFinish(t *testing.T, open opener) {
 		return out
 	}
 	l := w.one()
-	w.ok(s.Commit(ctx, l.Token, migration.Window{Folder: "INBOX", Tally: migration.Tally{Seen: 2, Copied: 1},
-		Items: []migration.Item{item(1, migration.MessageTooLarge), item(2, migration.MessageUnreadable)}}))
+	w.ok(s.Commit(ctx, l.Token, migration.Window{
+		Folder: "INBOX", Tally: migration.Tally{Seen: 2, Copied: 1},
+		Items: []migration.Item{item(1, migration.MessageTooLarge), item(2, migration.MessageUnreadable)},
+	}))
 	w.ok(s.Commit(ctx, l.Token, migration.Window{Tally: migration.Tally{Seen: 2, Copied: 1}, Items: []migration.Item{item(2, migration.MessageRejected)}}))
 	if got := items(); !reflect.DeepEqual(got, []migration.Item{item(1, migration.MessageTooLarge), item(2, migration.MessageRejected)}) {
 		t.Errorf("items of the running pass: %+v", got)
@@ -341,8 +367,10 @@ func testRecords(t *testing.T, open opener) {
 	commit(migration.Window{Folder: "Empty", Append: b("x")})
 	commit(migration.Window{Folder: "Empty", Replace: true})
 	commit(migration.Window{Tally: migration.Tally{Seen: 1}})
-	commit(migration.Window{Folder: "Entw\xfcrfe\x00", Head: b("latin-1"), Append: b("x"),
-		Items: []migration.Item{{Folder: "Entw\xfcrfe\x00", UID: 1, MessageID: "<\xff\x00>", Reason: "\xff"}}})
+	commit(migration.Window{
+		Folder: "Entw\xfcrfe\x00", Head: b("latin-1"), Append: b("x"),
+		Items: []migration.Item{{Folder: "Entw\xfcrfe\x00", UID: 1, MessageID: "<\xff\x00>", Reason: "\xff"}},
+	})
 	commit(migration.Window{Folder: "Entw\xfcrfe\x00", Append: b("y")})
 	w.ok(s.Commit(ctx, other.Token, migration.Window{Folder: "INBOX", Head: b("bob"), Append: b("bob")}))
 	got, err := s.Records(ctx, l.Token)

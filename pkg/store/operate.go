@@ -21,8 +21,11 @@ const (
 		AND status NOT IN ('Created', 'Stopped', 'Failed', 'NeedsCredentials', 'Completed', 'CompletedWithWarnings') AND NOT` + leased
 	restFailed = `UPDATE users SET next_run_at = NULL WHERE batch_id = $1 AND status = 'Failed' AND next_run_at IS NOT NULL`
 
-	syncUsers = `UPDATE users SET status = 'Queued', next_run_at = $2 WHERE batch_id = $1 AND NOT removing
-		AND status IN ('Synced', 'Waiting') AND NOT` + leased
+	// A user in the middle of a resync or a verify is due again when that ends: it has
+	// looked at some folders already.
+	syncUsers = `UPDATE users SET status = CASE WHEN` + leased + ` THEN status ELSE 'Queued' END, next_run_at = $2
+		WHERE batch_id = $1 AND NOT removing
+		AND (status IN ('Synced', 'Waiting') AND NOT` + leased + ` OR status = 'IncrementalSyncing')`
 
 	completeUsers = `UPDATE users SET completing = TRUE,
 		status = CASE WHEN` + leased + ` THEN status ELSE 'Completing' END,

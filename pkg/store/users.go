@@ -36,8 +36,14 @@ func stateArgs(st *migration.UserState) []any {
 
 func stateDest(st *migration.UserState) []any {
 	return []any{
-		&st.Status, &st.Code, &st.Reason, timeInto{&st.NextRunAt}, &st.Yielded, &st.Attempts, timeInto{&st.FailingSince}, &st.Takeovers,
-		&st.Stopping, &st.Completing, &st.Removing, &st.VerifyDue, timeInto{&st.FirstSyncedAt}, timeInto{&st.LastSyncedAt},
+		&st.Status, &st.Code, &st.Reason,
+		timeInto{&st.NextRunAt},
+		&st.Yielded, &st.Attempts,
+		timeInto{&st.FailingSince},
+		&st.Takeovers,
+		&st.Stopping, &st.Completing, &st.Removing, &st.VerifyDue,
+		timeInto{&st.FirstSyncedAt},
+		timeInto{&st.LastSyncedAt},
 	}
 }
 

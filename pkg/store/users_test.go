@@ -120,32 +120,47 @@ func testVerbs(t *testing.T, open opener) {
 		n    int
 		want map[string]outcome // of those that change
 	}{
-		{"start", func(id int64) (int, error) { return s.StartUsers(ctx, id, at) },
+		{
+			"start", func(id int64) (int, error) { return s.StartUsers(ctx, id, at) },
 			func(st migration.UserState) bool {
 				return st.Attempts != 0 || !st.FailingSince.IsZero() || st.Code != ""
-			}, 3, map[string]outcome{
+			}, 3,
+			map[string]outcome{
 				"created": {"Queued", true, false}, "failed": {"Queued", true, false}, "stopped": {"Queued", true, false},
-			}},
-		{"stop", func(id int64) (int, error) { return s.StopUsers(ctx, id) },
-			func(st migration.UserState) bool { return st.Stopping }, 5, map[string]outcome{
+			},
+		},
+		{
+			"stop", func(id int64) (int, error) { return s.StopUsers(ctx, id) },
+			func(st migration.UserState) bool { return st.Stopping }, 5,
+			map[string]outcome{
 				"queued": {"Stopped", false, false}, "synced": {"Stopped", false, false}, "waiting": {"Stopped", false, false},
 				"admitted": {"Stopped", false, false}, "running": {"IncrementalSyncing", false, true},
-			}},
-		{"sync", func(id int64) (int, error) { return s.SyncUsersNow(ctx, id, at) },
-			func(migration.UserState) bool { return false }, 2, map[string]outcome{
-				"synced": {"Queued", true, false}, "waiting": {"Queued", true, false},
-			}},
-		{"complete", func(id int64) (int, error) { return s.CompleteUsers(ctx, id, at) },
-			func(st migration.UserState) bool { return st.Completing }, 7, map[string]outcome{
+			},
+		},
+		{
+			"sync", func(id int64) (int, error) { return s.SyncUsersNow(ctx, id, at) },
+			func(migration.UserState) bool { return false }, 3,
+			map[string]outcome{
+				"synced": {"Queued", true, false}, "waiting": {"Queued", true, false}, "running": {"IncrementalSyncing", true, false},
+			},
+		},
+		{
+			"complete", func(id int64) (int, error) { return s.CompleteUsers(ctx, id, at) },
+			func(st migration.UserState) bool { return st.Completing }, 7,
+			map[string]outcome{
 				"created": {"Completing", true, true}, "queued": {"Completing", true, true}, "synced": {"Completing", true, true},
 				"waiting": {"Completing", true, true}, "stopped": {"Completing", true, true},
 				"admitted": {"Queued", false, true}, "running": {"IncrementalSyncing", false, true},
-			}},
-		{"verify", func(id int64) (int, error) { return s.VerifyUsers(ctx, id, at) },
-			func(st migration.UserState) bool { return st.VerifyDue }, 4, map[string]outcome{
+			},
+		},
+		{
+			"verify", func(id int64) (int, error) { return s.VerifyUsers(ctx, id, at) },
+			func(st migration.UserState) bool { return st.VerifyDue }, 4,
+			map[string]outcome{
 				"synced": {"Synced", true, true}, "waiting": {"Waiting", false, true},
 				"admitted": {"Queued", false, true}, "running": {"IncrementalSyncing", false, true},
-			}},
+			},
+		},
 	} {
 		b := w.plan(verb.name, w.source, w.target)
 		var users []migration.User
