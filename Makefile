@@ -3,13 +3,15 @@
 # make check    formatting, vet, lint (with the floors of ARCHITECTURE.md), go.mod tidy
 # make fmt      formats
 # make docs     writes the references in docs/ anew, from the API and the commands
+# make chaos    accidents happen to a whole fleet for ten minutes; SEED=n begins with the nth schedule
+# make bench-fleet  limits, fairness and the price of scheduling, measured beside their targets
 # make bench    the speed table against mbsync and the raw ceiling (root; see bench/README.md)
 
 GO   ?= go
 # The linter is pinned in a module of its own, so that its dependencies are not ours.
 LINT  = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test check fmt docs bench
+.PHONY: build test check fmt docs chaos bench bench-fleet
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -28,6 +30,15 @@ fmt:
 
 docs:
 	$(GO) test ./cmd/mailhaul ./pkg/httpapi -run Reference -update
+
+SEED ?= 1
+chaos:
+	.ci/deps dovecot-imapd redis-server postgresql python3
+	$(GO) test ./test/chaos -run Chaos -v -count=1 -timeout 40m -chaos.for 10m -chaos.seed $(SEED)
+
+bench-fleet:
+	.ci/deps dovecot-imapd redis-server postgresql python3
+	$(GO) test ./bench/fleet -run '^$$' -bench . -benchtime 1x -timeout 40m
 
 bench:
 	.ci/deps dovecot-imapd isync openssl python3

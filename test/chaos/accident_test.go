@@ -11,8 +11,8 @@ import (
 // server's log has too.
 type happened struct {
 	accident
-	from, to time.Time
-	err      error
+	at  time.Time
+	err error
 }
 
 // suffer lets the schedule's accidents happen and returns when the last is over.
@@ -22,11 +22,8 @@ func (f *fleet) suffer(s schedule) []happened {
 	var all sync.WaitGroup
 	for i, a := range s.accidents {
 		pause(time.Until(begun.Add(a.at)))
-		out[i] = happened{accident: a, from: time.Now()}
-		all.Go(func() {
-			out[i].err = f.befall(a)
-			out[i].to = time.Now()
-		})
+		out[i] = happened{accident: a, at: time.Now()}
+		all.Go(func() { f.befall(&out[i]) })
 	}
 	all.Wait()
 	return out
@@ -35,32 +32,30 @@ func (f *fleet) suffer(s schedule) []happened {
 // leaseQueues are the queues whose leases asynq keeps in a key of its own.
 var leaseQueues = []string{"first", "resync", "complete", "verify"}
 
-func (f *fleet) befall(a accident) error {
+func (f *fleet) befall(a *happened) {
 	switch a.kind {
 	case killWorker:
-		return f.workers[a.who].replace(f, syscall.SIGKILL, a.lasts)
+		a.at, a.err = f.workers[a.who].replace(f, syscall.SIGKILL, a.lasts)
 	case renewWorker:
-		return f.workers[a.who].replace(f, syscall.SIGTERM, 0)
+		a.at, a.err = f.workers[a.who].replace(f, syscall.SIGTERM, 0)
 	case freezeWorker:
-		return f.workers[a.who].freeze(a.lasts)
+		a.err = f.workers[a.who].freeze(a.lasts)
 	case killAPI:
-		return f.apis[a.who].replace(f, syscall.SIGKILL, a.lasts)
+		a.at, a.err = f.apis[a.who].replace(f, syscall.SIGKILL, a.lasts)
 	case flushRedis:
 		_ = f.redisDo("FLUSHALL") // refused while it is killed: then it is empty anyway
-		return nil
 	case dropLeases:
 		for _, queue := range leaseQueues {
 			_ = f.redisDo("DEL asynq:{" + queue + "}:lease")
 		}
-		return nil
 	case killRedis:
-		if err := f.redis.Kill(); err != nil {
-			return err
+		if a.err = f.redis.Kill(); a.err == nil {
+			pause(a.lasts)
+			a.err = f.redis.Start()
 		}
-		pause(a.lasts)
-		return f.redis.Start()
 	case stopDatabase:
-		return f.database.stop(a.lasts)
+		a.err = f.database.stop(a.lasts)
+	default:
+		a.err = fmt.Errorf("%s: no such accident", a.kind)
 	}
-	return fmt.Errorf("%s: no such accident", a.kind)
 }

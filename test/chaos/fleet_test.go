@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -26,6 +27,8 @@ const (
 	apis    = 2
 	workers = 3
 	limit   = 4 // passes at once at either endpoint
+	// concurrency is so low that most accidents of a worker hit passes.
+	concurrency = 2
 )
 
 const (
@@ -64,7 +67,7 @@ func newFleet(t *testing.T, old *servers.IMAP, database keeper, users int) *flee
 	f.env = append(os.Environ(), "MAILHAUL_DATABASE_URL="+database.URL(), "MAILHAUL_REDIS_URL="+f.redis.URL,
 		"MAILHAUL_MASTER_KEY="+vault.GenerateKey(), "MAILHAUL_BOOTSTRAP_TOKEN="+token,
 		"MAILHAUL_ALLOW_PRIVATE_NETWORKS=127.0.0.0/8", "MAILHAUL_LOG_LEVEL=debug", "MAILHAUL_RESYNC_INTERVAL=24h",
-		"MAILHAUL_CONCURRENCY=4")
+		fmt.Sprint("MAILHAUL_CONCURRENCY=", concurrency))
 	for i := range f.apis {
 		f.apis[i] = &node{name: fmt.Sprintf("api-%d", i), program: "api", address: addr(servers.FreePort(t))}
 		f.start(f.apis[i])
@@ -165,34 +168,40 @@ func (f *fleet) await(what string, patience time.Duration, met func() bool) {
 	}
 }
 
-// replace ends the process of a node by a signal; after a while another takes its place.
-func (n *node) replace(f *fleet, s syscall.Signal, next time.Duration) error {
+// replace ends the process of a node by a signal; after a while another takes its
+// place. It tells when the signal was sent.
+func (n *node) replace(f *fleet, s syscall.Signal, next time.Duration) (at time.Time, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	at = time.Now()
 	if err := n.process.Signal(s); err != nil {
-		return fmt.Errorf("%s: %w", s, err)
+		return at, fmt.Errorf("%s: %w", s, err)
 	}
 	code, err := n.process.Wait(30 * time.Second)
 	if err != nil {
-		return err
+		return at, err
 	}
 	if s == syscall.SIGTERM && code != 0 {
-		return fmt.Errorf("it exits with %d after SIGTERM", code)
+		err = fmt.Errorf("it exits with %d after SIGTERM", code)
 	}
 	pause(next)
 	f.start(n)
-	return nil
+	return at, err
 }
 
-// freeze stops a node's process for a time.
+// freeze stops a node's process for a time; it may be killed meanwhile.
 func (n *node) freeze(lasts time.Duration) error {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if err := n.process.Signal(syscall.SIGSTOP); err != nil {
+	frozen := n.process
+	n.mu.Unlock()
+	if err := frozen.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
 	pause(lasts)
-	return n.process.Signal(syscall.SIGCONT)
+	if err := frozen.Signal(syscall.SIGCONT); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
 }
 
 // pause is how long an accident lasts: nothing is waited for.

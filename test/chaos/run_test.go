@@ -44,7 +44,7 @@ func run(t *testing.T, old *servers.IMAP, s schedule, z size) (o outcome) {
 	o.schedule = s
 	defer func() { o.failed = t.Failed() }()
 	t.Log(s)
-	f := newFleet(t, old, newKeeper(t, *databaseFlag), z.users)
+	f := newFleet(t, old, newKeeper(t, s.database), z.users)
 	t.Cleanup(f.tell)
 	for _, w := range f.workers {
 		f.start(w)
@@ -138,7 +138,7 @@ func (f *fleet) judgeWriters(o *outcome, accidents []happened) {
 	var killed []time.Time
 	for _, a := range accidents {
 		if a.kind == killWorker {
-			killed = append(killed, a.from)
+			killed = append(killed, a.at)
 		}
 	}
 	for _, r := range recoveries(deeds, killed) {
@@ -185,14 +185,14 @@ func (f *fleet) tell() {
 func table(outcomes []outcome) string {
 	slices.SortFunc(outcomes, func(a, b outcome) int { return cmp.Compare(a.seed, b.seed) })
 	var b strings.Builder
-	fmt.Fprintf(&b, "%6s %-9s %9s %8s %7s %8s %7s %8s %9s %9s %6s %8s %s\n", "seed", "class", "accidents", "took", "copied", "adopted",
+	fmt.Fprintf(&b, "%6s %-9s %-9s %9s %8s %7s %8s %7s %8s %9s %9s %6s %8s %s\n", "seed", "class", "database", "accidents", "took", "copied", "adopted",
 		"doubled", "surplus", "crossings", "takeovers", "killed", "slowest", "")
 	for _, o := range outcomes {
 		verdict := "ok"
 		if o.failed {
 			verdict = "FAILED"
 		}
-		fmt.Fprintf(&b, "%6d %-9s %9d %7.1fs %7d %8d %7d %8d %9d %9d %6d %7.1fs %s\n", o.seed, o.class, len(o.accidents), o.took.Seconds(),
+		fmt.Fprintf(&b, "%6d %-9s %-9s %9d %7.1fs %7d %8d %7d %8d %9d %9d %6d %7.1fs %s\n", o.seed, o.class, o.database, len(o.accidents), o.took.Seconds(),
 			o.messages.Copied, o.messages.Adopted, o.doubled, o.messages.Surplus, o.crossings, o.takeovers, o.hit, o.slowest.Seconds(), verdict)
 	}
 	return b.String()

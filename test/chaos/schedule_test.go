@@ -59,6 +59,9 @@ func (a accident) String() string {
 type schedule struct {
 	seed  uint64
 	class class
+	// database is PostgreSQL for odd seeds, SQLite for even ones, unless one was asked
+	// for.
+	database string
 	// span is the time in which accidents begin.
 	span      time.Duration
 	accidents []accident
@@ -66,7 +69,7 @@ type schedule struct {
 
 func (s schedule) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d (%s):", s.seed, s.class)
+	fmt.Fprintf(&b, "seed %d (%s, %s):", s.seed, s.class, s.database)
 	for _, a := range s.accidents {
 		fmt.Fprintf(&b, "\n  %s", a)
 	}
@@ -76,6 +79,9 @@ func (s schedule) String() string {
 // plan makes the schedule of a seed; the seed chooses the class too.
 func plan(seed uint64, span time.Duration) schedule {
 	s := schedule{seed: seed, class: classes[seed%uint64(len(classes))], span: span}
+	if s.database = *databaseFlag; s.database == "" {
+		s.database = []string{"sqlite", "postgres"}[seed%2]
+	}
 	r := rand.New(rand.NewPCG(seed, 0))
 	add := func(n int, k kind, shortest, longest time.Duration) {
 		for range n {
