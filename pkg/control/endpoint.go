@@ -100,7 +100,11 @@ func (c *Control) ChangeEndpoint(ctx context.Context, a Actor, org, name string,
 	if err != nil {
 		return migration.Endpoint{}, err
 	}
+	was := e.EndpointSpec
 	change(&e.EndpointSpec)
+	if r := e.MaxConcurrentIncrementalSyncs; r == was.MaxConcurrentIncrementalSyncs && r == min(migration.DefaultMaxIncrementalSyncs, was.MaxConcurrentMigrations) {
+		e.MaxConcurrentIncrementalSyncs = 0 // nobody set it: it goes along with the limit above it
+	}
 	if err := completeEndpointSpec(&e.EndpointSpec); err != nil {
 		return migration.Endpoint{}, err
 	}

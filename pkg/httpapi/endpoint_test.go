@@ -25,6 +25,12 @@ func TestEndpoints(t *testing.T) {
 		t.Errorf("%d logins were tried: %+v", n, e.mail.seen)
 	}
 	e.as(admin, "POST", inDefault+"/endpoints", map[string]any{"name": "old", "host": "x.example.com"}, 409)
+	for migrations, resyncs := range map[float64]float64{1: 1, 6: 6, 30: 10, 4: 4} {
+		got := e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"maxConcurrentMigrations": migrations}, 200)
+		if got["maxConcurrentIncrementalSyncs"] != resyncs {
+			t.Errorf("a limit of %v left %v resyncs, want %v", migrations, got["maxConcurrentIncrementalSyncs"], resyncs)
+		}
+	}
 	got := e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"port": 1993, "maxConcurrentIncrementalSyncs": 2}, 200)
 	if got["port"] != 1993.0 || got["maxConcurrentIncrementalSyncs"] != 2.0 || got["host"] != "imap.example.com" || got["adminPasswordSet"] != true {
 		t.Errorf("changed: %v", got)
