@@ -25,10 +25,10 @@ func TestEndpoints(t *testing.T) {
 		t.Errorf("%d logins were tried: %+v", n, e.mail.seen)
 	}
 	e.as(admin, "POST", inDefault+"/endpoints", map[string]any{"name": "old", "host": "x.example.com"}, 409)
-	for migrations, resyncs := range map[float64]float64{1: 1, 6: 6, 30: 10, 4: 4} {
-		got := e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"maxConcurrentMigrations": migrations}, 200)
-		if got["maxConcurrentIncrementalSyncs"] != resyncs {
-			t.Errorf("a limit of %v left %v resyncs, want %v", migrations, got["maxConcurrentIncrementalSyncs"], resyncs)
+	for _, limit := range []struct{ migrations, resyncs float64 }{{1, 1}, {6, 6}, {30, 10}, {4, 4}} {
+		got := e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"maxConcurrentMigrations": limit.migrations}, 200)
+		if got["maxConcurrentIncrementalSyncs"] != limit.resyncs {
+			t.Errorf("a limit of %v left %v resyncs, want %v", limit.migrations, got["maxConcurrentIncrementalSyncs"], limit.resyncs)
 		}
 	}
 	got := e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"port": 1993, "maxConcurrentIncrementalSyncs": 2}, 200)
