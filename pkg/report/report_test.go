@@ -65,7 +65,7 @@ func TestErrorReportHasTheImportsColumns(t *testing.T) {
 	}
 	got := render(t, report.CSV, report.Errors, seq(row))
 	want := "EmailAddress,UserName,Password,UserRoot,TargetUserName,TargetPassword,TargetRoot,Code,Reason,Remedy\n" +
-		"a@example.com,a,,,,,,AuthFailed,no," + migration.AuthFailed.Remedy() + "\n"
+		"a@example.com,a,,,,,,AuthFailed,no,\"" + migration.AuthFailed.Remedy() + "\"\n" // it holds a comma
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
