@@ -53,7 +53,7 @@ func (p *programs) start(name string, env ...string) string {
 	p.b.Helper()
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(servers.FreePort(p.b)))
 	cmd := exec.Command(filepath.Join(bin, name))
-	cmd.Env = append(append(p.env, "MAILHAUL_LISTEN="+address), env...)
+	cmd.Env = slices.Concat(p.env, []string{"MAILHAUL_LISTEN=" + address}, env)
 	servers.Start(p.b, cmd)
 	await(p.b, name+" is ready", 20*time.Second, func() bool {
 		res, err := http.Get("http://" + address + "/readyz")

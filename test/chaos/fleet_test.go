@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -134,7 +135,7 @@ func (f *fleet) start(n *node) {
 	}
 	defer func() { _ = log.Close() }() // the process has its own
 	cmd := exec.Command(filepath.Join(bin, n.program))
-	cmd.Env = append(f.env, "MAILHAUL_LISTEN="+n.address)
+	cmd.Env = slices.Concat(f.env, []string{"MAILHAUL_LISTEN=" + n.address})
 	cmd.Stdout, cmd.Stderr = log, log
 	n.process, n.began = servers.Start(f.t, cmd), time.Now()
 }

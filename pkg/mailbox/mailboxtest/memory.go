@@ -378,7 +378,7 @@ func wantedFields(body []byte) []byte {
 	head, _, _ := bytes.Cut(body, []byte("\r\n\r\n"))
 	var out []byte
 	keep := false
-	for _, line := range bytes.SplitAfter(append(head, "\r\n"...), []byte("\n")) {
+	for _, line := range bytes.SplitAfter(slices.Concat(head, []byte("\r\n")), []byte("\n")) {
 		if len(line) > 0 && line[0] != ' ' && line[0] != '\t' {
 			name, _, _ := bytes.Cut(line, []byte(":"))
 			keep = slices.Contains([]string{"message-id", "from", "to", "date", "subject"}, strings.ToLower(string(name)))
