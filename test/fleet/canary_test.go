@@ -2,8 +2,6 @@ package fleet_test
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -13,13 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
-)
 
-// canary makes a secret that is nowhere else.
-func canary(kind string) string { return "canary-" + kind + "-" + rand.Text() }
+	"github.com/mailhaul/mailhaul/test/canary"
+)
 
 // monitor is everything that is ever sent to a Redis.
 type monitor struct {
@@ -72,50 +68,25 @@ type canaries struct {
 	secrets []string
 }
 
-// look fails the test for every secret that it finds. The places hold something else
-// each, so that an empty one is not taken for a clean one.
+// look fails the test for every secret that it finds.
 func (c *canaries) look() {
 	t := c.s.t
 	t.Helper()
-	places := map[string][]byte{"redis": c.redis.bytes()}
-	must := map[string]string{"redis": "sync:pass"}
 	c.s.mu.Lock()
-	places["answers and outputs"] = bytes.Clone(c.s.told.Bytes())
+	told := bytes.Clone(c.s.told.Bytes())
 	c.s.mu.Unlock()
-	must["answers and outputs"] = "m0000@example.org"
+	places := []canary.Place{
+		{Name: "redis", Body: c.redis.bytes(), Holds: "sync:pass"},
+		{Name: "answers and outputs", Body: told, Holds: "m0000@example.org"},
+	}
 	for _, path := range c.s.logs {
-		places[path] = read(t, path)
-		must[path] = " runs"
+		places = append(places, canary.Place{Name: path, Body: read(t, path), Holds: " runs"})
 	}
 	files, err := filepath.Glob(c.s.database + "*")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no database: %v, %v", files, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, path := range files {
-		places[path] = read(t, path)
-	}
-	must[c.s.database] = "SQLite format"
-	for place, body := range places {
-		if !bytes.Contains(body, []byte(must[place])) {
-			t.Errorf("%s does not hold %q: it is not the place to look", place, must[place])
-		}
-		for _, secret := range c.secrets {
-			for form, text := range forms(secret) {
-				if bytes.Contains(body, []byte(text)) {
-					t.Errorf("%s holds a secret (%s) in the form %s", place, secret[:12], form)
-				}
-			}
-		}
-	}
-}
-
-// forms are the ways in which a secret may be written down unsealed.
-func forms(secret string) map[string]string {
-	return map[string]string{
-		"plain":  secret,
-		"hex":    hex.EncodeToString([]byte(secret)),
-		"base64": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(secret))[:len(secret)], "="),
-	}
+	canary.Look(t, append(places, canary.Files(t, "SQLite format", files...)...), c.secrets)
 }
 
 func read(t *testing.T, path string) []byte {

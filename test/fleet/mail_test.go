@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mailhaul/mailhaul/test/canary"
 	"github.com/mailhaul/mailhaul/test/servers"
 )
 
@@ -30,7 +31,7 @@ type mail struct {
 // else.
 func newMail(t *testing.T, users int) *mail {
 	t.Helper()
-	m := &mail{t: t, oldPassword: canary("old"), newPassword: canary("new")}
+	m := &mail{t: t, oldPassword: canary.Secret("old"), newPassword: canary.Secret("new")}
 	accept := func(password string) servers.DovecotConfig {
 		return servers.DovecotConfig{Extra: "passdb {\n  driver = static\n  args = password=" + password + "\n}\n"}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/mailhaul/mailhaul/pkg/client"
 	"github.com/mailhaul/mailhaul/pkg/vault"
+	"github.com/mailhaul/mailhaul/test/canary"
 	"github.com/mailhaul/mailhaul/test/servers"
 )
 
@@ -40,7 +41,7 @@ type service struct {
 // newService starts a Redis and an API that resyncs after interval.
 func newService(t *testing.T, m *mail, interval time.Duration) *service {
 	t.Helper()
-	s := &service{t: t, mail: m, dir: t.TempDir(), redis: servers.Redis(t), key: vault.GenerateKey(), bootstrap: canary("token")}
+	s := &service{t: t, mail: m, dir: t.TempDir(), redis: servers.Redis(t), key: vault.GenerateKey(), bootstrap: canary.Secret("token")}
 	s.token, s.database = s.bootstrap, filepath.Join(s.dir, "mailhaul.db")
 	s.plane = s.start("api", "MAILHAUL_RESYNC_INTERVAL="+interval.String())
 	return s

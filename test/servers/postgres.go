@@ -19,11 +19,13 @@ type PostgresServer struct {
 	// URL names its database "postgres", which is empty at first, with the rights of
 	// its superuser.
 	URL string
+	// Data is its data directory.
+	Data string
 
-	path, data string
-	port       int
-	as         *account
-	process    *process
+	path    string
+	port    int
+	as      *account
+	process *process
 }
 
 // Postgres starts a PostgreSQL server that lets everybody on this machine in. It does
@@ -33,8 +35,8 @@ func Postgres(t testing.TB) *PostgresServer {
 	s := &PostgresServer{path: postgresProgram(t, "postgres"), as: ordinary(t, "postgres", "nobody")}
 	dir := tempDir(t)
 	s.as.own(t, dir)
-	s.data = filepath.Join(dir, "data")
-	initdb := exec.Command(postgresProgram(t, "initdb"), "--pgdata", s.data, "--username", "postgres", "--auth", "trust",
+	s.Data = filepath.Join(dir, "data")
+	initdb := exec.Command(postgresProgram(t, "initdb"), "--pgdata", s.Data, "--username", "postgres", "--auth", "trust",
 		"--encoding", "UTF8", "--locale", "C", "--no-sync")
 	initdb.Dir = dir // its user may not be allowed into the test's
 	initdb.SysProcAttr = &syscall.SysProcAttr{}
@@ -79,10 +81,23 @@ func (s *PostgresServer) Start() error {
 	return fmt.Errorf("start postgres again: %w", last)
 }
 
+// Dump returns the whole database as pg_dump tells it.
+func (s *PostgresServer) Dump(t testing.TB) []byte {
+	t.Helper()
+	dump := exec.Command(postgresProgram(t, "pg_dump"), "--dbname", s.URL)
+	var problems bytes.Buffer
+	dump.Stderr = &problems
+	out, err := dump.Output()
+	if err != nil {
+		t.Fatalf("pg_dump: %v; it wrote: %s", err, problems.Bytes())
+	}
+	return out
+}
+
 func (s *PostgresServer) start() error {
-	cmd := exec.Command(s.path, "-D", s.data, "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+	cmd := exec.Command(s.path, "-D", s.Data, "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
 		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=64MB", "-c", "max_connections=200")
-	cmd.Dir = s.data
+	cmd.Dir = s.Data
 	// SIGINT: without waiting for clients to go away.
 	p, err := startAs(s.as, syscall.SIGINT, cmd)
 	if err != nil {

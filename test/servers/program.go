@@ -45,6 +45,9 @@ func Start(t testing.TB, cmd *exec.Cmd) *Process {
 	return &Process{p}
 }
 
+// PID is the process's number.
+func (p *Process) PID() int { return p.p.cmd.Process.Pid }
+
 // Signal sends a signal to the process.
 func (p *Process) Signal(s os.Signal) error { return p.p.cmd.Process.Signal(s) }
 

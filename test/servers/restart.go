@@ -10,7 +10,11 @@ import (
 
 // Restartable is a server that a test may kill, and start again at the same address.
 type Restartable struct {
-	URL     string
+	URL string
+	// Dir has what it wrote down: of a Redis every command that changed something,
+	// those of the processes that were killed too.
+	Dir     string
+	starts  int
 	command func() *exec.Cmd
 	port    int
 	ready   string // what it is asked
@@ -29,6 +33,7 @@ func (s *Restartable) Kill() error {
 
 // Start starts the server again after Kill, and waits until it answers.
 func (s *Restartable) Start() error {
+	s.starts++
 	p, err := start(s.command())
 	if err != nil {
 		return err
@@ -41,15 +46,16 @@ func (s *Restartable) Start() error {
 	return nil
 }
 
-// RestartableRedis starts an empty redis-server that keeps nothing: one that is
-// started again is empty.
+// RestartableRedis starts an empty redis-server. One that is started again is empty:
+// each writes an append-only file of its own.
 func RestartableRedis(t testing.TB) *Restartable {
 	t.Helper()
 	path, dir := program(t, "redis-server", "redis-server"), tempDir(t)
-	s := &Restartable{ready: "PING\r\n", answer: "+PONG"}
+	s := &Restartable{ready: "PING\r\n", answer: "+PONG", Dir: dir}
 	s.command = func() *exec.Cmd {
 		return exec.Command(path, "--bind", "127.0.0.1", "--port", strconv.Itoa(s.port),
-			"--dir", dir, "--save", "", "--appendonly", "no", "--loglevel", "warning")
+			"--dir", dir, "--save", "", "--loglevel", "warning", "--rdbcompression", "no", "--auto-aof-rewrite-percentage", "0",
+			"--appendonly", "yes", "--appendfsync", "no", "--appenddirname", fmt.Sprint("aof-", s.starts))
 	}
 	var last error
 	for range attempts {
