@@ -31,7 +31,8 @@ type EndpointSpec struct {
 	Host     string
 	Port     int
 	Security Security
-	Auth     string // "password" or "xoauth2"
+	Trust
+	Auth string // "password" or "xoauth2"
 	// LoginTemplate makes an administrator's login name for a user, such as
 	// "{user}*{admin}" ({user}, {domain}, {admin}); "sasl-plain" logs in as the
 	// administrator with the user as authorization identity (RFC 4616); "" logs in

@@ -91,7 +91,7 @@ var catalogue = map[Code]remedy{
 	AuthorizationMissing:  {FixAndResume, "The login may not be used for this mailbox: give the account the permission, or mend the endpoint's login template; then retry the user."},
 	ConnectionFailed:      {Retry, "Check host, port, firewall and whether the server is up (mailhaul endpoint test); a batch tries again by itself."},
 	TLSFailed:             {Retry, "Check the port and the security setting of the endpoint (tls, starttls; none on a network of your own); a batch tries again by itself."},
-	CertificateInvalid:    {FixAndResume, "Let the server present a valid certificate for its name, or set the endpoint's host to the name in the certificate; an authority of your own is trusted with SSL_CERT_FILE in the environment of the process that connects."},
+	CertificateInvalid:    {FixAndResume, "Let the server present a valid certificate for its name, or set the endpoint's host to the name in the certificate; an authority of your own is trusted with SSL_CERT_FILE in the environment of the process that connects. A certificate that cannot be mended is trusted by its key: compare the pin in the reason with the server's own, and set it as tlsPin (--tls-pin)."},
 	Throttled:             {Wait, "The server asked for time; it goes on by itself. Fewer concurrent migrations at this endpoint make it rarer."},
 	BudgetExhausted:       {Wait, "The endpoint's daily budget is used up; it goes on by itself when the day is over."},
 	QuotaExceeded:         {FixAndResume, "The target mailbox is full: raise its quota or make room, then retry the user."},
