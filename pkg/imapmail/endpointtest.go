@@ -22,7 +22,7 @@ type Stage struct {
 // Test opens the account stage by stage and tells of each, up to the first that
 // fails. Without a user it ends before the login.
 func Test(ctx context.Context, a Account, o Options) []Stage {
-	t := &tester{opening: &opening{account: a, options: o, timeout: progressTimeout}}
+	t := &tester{opening: &opening{account: a, options: o, timeout: o.patience()}}
 	defer t.close()
 	first := []step{{"DNS", t.resolve}, {"TCP", t.dial}}
 	if !t.run(ctx, first) {
@@ -59,8 +59,11 @@ func (t *tester) run(ctx context.Context, steps []step) bool {
 		began := time.Now()
 		err := s.do(ctx)
 		stage := Stage{Name: s.name, OK: err == nil, Detail: t.detail, Took: time.Since(began)}
-		if s.name == "greeting" {
+		switch s.name {
+		case "greeting":
 			stage.Detail = migration.Clean(t.greeting)
+		case "TLS":
+			stage.Detail = t.secured
 		}
 		if err != nil {
 			stage.Fault = migration.AsFault(err)

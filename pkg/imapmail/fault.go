@@ -2,8 +2,6 @@ package imapmail
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"regexp"
@@ -175,24 +173,6 @@ func unreachable(err error, code migration.Code, side migration.Side, what strin
 	if errors.As(err, &f) || errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	reason := err.Error()
-	var (
-		invalid   x509.CertificateInvalidError
-		host      x509.HostnameError
-		authority x509.UnknownAuthorityError
-		record    tls.RecordHeaderError
-	)
-	switch {
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		code, reason = migration.CertificateInvalid, "the certificate has expired or is not yet valid: "+err.Error()
-	case errors.As(err, &host):
-		code, reason = migration.CertificateInvalid, "the certificate is for another host: "+err.Error()
-	case errors.As(err, &authority):
-		code, reason = migration.CertificateInvalid, "the certificate is self-signed or from an unknown authority: "+err.Error()
-	case errors.As(err, &invalid):
-		code, reason = migration.CertificateInvalid, "the certificate is not acceptable: "+err.Error()
-	case errors.As(err, &record):
-		code, reason = migration.TLSFailed, "the server does not speak TLS on this port: "+err.Error()
-	}
+	reason := strings.ReplaceAll(err.Error(), "\n", ": ") // errors.Join's
 	return migration.NewFault(code, migration.ScopeEndpoint, side, what+": "+reason, err)
 }

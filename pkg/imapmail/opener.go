@@ -15,7 +15,8 @@ type Account struct {
 	Host     string
 	Port     int
 	Security migration.Security
-	User     string // the login name as it goes over the wire
+	migration.Trust
+	User string // the login name as it goes over the wire
 	// AuthorizationID is whom to act as (RFC 4616 authzid), "" for User itself.
 	AuthorizationID string
 	Password        migration.Secret
@@ -30,8 +31,12 @@ type Options struct {
 	// Dial opens TCP connections; nil: a net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// TLS is the base of each connection's configuration; nil: the system's
-	// authorities. The host's name is always verified unless it says otherwise.
+	// authorities. The host's name is always verified unless it, or the account's
+	// Trust, says otherwise.
 	TLS *tls.Config
+	// Patience is how long a server may keep a reply waiting without getting on with
+	// it; 0: a minute.
+	Patience time.Duration
 	// OnBytes is told of bytes as they come in and go out; nil allowed. It must not
 	// block.
 	OnBytes func(in, out int)
@@ -41,8 +46,15 @@ type Options struct {
 // or the cause with which the context ended.
 func NewOpener(a Account, o Options) mailbox.Opener {
 	return func(ctx context.Context) (mailbox.Session, error) {
-		return open(ctx, a, o, progressTimeout)
+		return open(ctx, a, o, o.patience())
 	}
+}
+
+func (o Options) patience() time.Duration {
+	if o.Patience > 0 {
+		return o.Patience
+	}
+	return progressTimeout
 }
 
 func open(ctx context.Context, a Account, o Options, timeout time.Duration) (*session, error) {

@@ -2,7 +2,6 @@ package imapmail
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"maps"
 	"net"
@@ -25,6 +24,7 @@ type opening struct {
 
 	conn     *conn
 	greeting string
+	secured  string       // how TLS protects it, "" where it does not
 	words    capabilities // nil: not told yet
 	tags     int
 }
@@ -38,7 +38,7 @@ func (b *opening) dial(ctx context.Context) error {
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}
-	limited, cancel := context.WithTimeout(ctx, dialTimeout)
+	limited, cancel := context.WithTimeout(ctx, min(dialTimeout, b.timeout))
 	defer cancel()
 	what := "connect to " + b.address()
 	raw, err := dial(limited, "tcp", b.address())
@@ -49,28 +49,6 @@ func (b *opening) dial(ctx context.Context) error {
 		return unreachable(err, migration.ConnectionFailed, b.account.Side, what)
 	}
 	b.conn = newConn(raw, b.timeout, b.options.OnBytes)
-	return nil
-}
-
-func (b *opening) handshake(ctx context.Context) error {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if b.options.TLS != nil {
-		config = b.options.TLS.Clone()
-	}
-	if config.ServerName == "" {
-		config.ServerName = b.account.Host
-	}
-	limited, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	wire := tls.Client(b.conn.raw, config)
-	what := "secure the connection to " + b.address()
-	if err := wire.HandshakeContext(limited); err != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
-		}
-		return unreachable(err, migration.TLSFailed, b.account.Side, what)
-	}
-	b.conn.secure(wire)
 	return nil
 }
 
