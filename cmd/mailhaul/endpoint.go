@@ -70,6 +70,17 @@ var endpointColumns = []column[client.Endpoint]{
 	}},
 	{"PRESET", func(e client.Endpoint) string { return e.Preset }},
 	{"AUTH", func(e client.Endpoint) string { return e.Auth }},
+	{"CERTIFICATE", func(e client.Endpoint) string {
+		switch {
+		case e.TLSPin != "":
+			return "pin " + e.TLSPin
+		case e.TLSInsecure:
+			return "NOT checked"
+		case e.Security == "none":
+			return ""
+		}
+		return "checked"
+	}},
 	{"LOGIN TEMPLATE", func(e client.Endpoint) string { return e.LoginTemplate }},
 	{"TEST MAILBOX", func(e client.Endpoint) string { return e.TestMailbox }},
 	{"CREATED", func(e client.Endpoint) string { return when(&e.CreatedAt) }},
@@ -99,6 +110,8 @@ func (f *endpointFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.Host, "host", "", "host name or address")
 	fl.IntVar(&f.Port, "port", 0, "port (993, or 143 without tls)")
 	fl.StringVar(&f.Security, "security", "", "tls, starttls or none (tls)")
+	fl.StringVar(&f.TLSPin, "tls-pin", "", "accept the certificate with this key and no other, whoever signed it; a refusal names the pin")
+	fl.BoolVar(&f.TLSInsecure, "tls-insecure", false, "accept every certificate: whoever stands between can read the passwords")
 	fl.StringVar(&f.Auth, "auth", "", "how users log in: password")
 	fl.StringVar(&f.LoginTemplate, "login-template", "", "how the administrator logs in for a user, such as {user}*{admin}, or sasl-plain")
 	fl.StringVar(&f.AdminUser, "admin-user", "", "administrator's login name")
@@ -141,6 +154,7 @@ func newEndpointSet(g *global) *cobra.Command {
 		var in client.EndpointChange
 		for name, set := range map[string]func(){
 			"preset": func() { in.Preset = &f.Preset }, "host": func() { in.Host = &f.Host }, "port": func() { in.Port = &f.Port },
+			"tls-pin": func() { in.TLSPin = &f.TLSPin }, "tls-insecure": func() { in.TLSInsecure = &f.TLSInsecure },
 			"security": func() { in.Security = &f.Security }, "auth": func() { in.Auth = &f.Auth },
 			"login-template": func() { in.LoginTemplate = &f.LoginTemplate }, "admin-user": func() { in.AdminUser = &f.AdminUser },
 			"test-mailbox":                     func() { in.TestMailbox = &f.TestMailbox },

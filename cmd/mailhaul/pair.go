@@ -23,6 +23,7 @@ type pairFlags struct {
 	state                          string
 	exclude                        []string
 	allowPlaintext                 bool
+	sourceTrust, targetTrust       migration.Trust
 }
 
 const pairHelp = `
@@ -30,7 +31,10 @@ A mailbox is a URL: imaps:// is TLS, imap:// is STARTTLS (refused where the serv
 none), imap+plain:// is no protection at all, outside this machine only with
 --allow-plaintext. User name and password are percent-encoded: user%40example.org. The
 password is better given in MAILHAUL_SOURCE_PASSWORD and MAILHAUL_TARGET_PASSWORD or in
-a file, where other users of this machine do not see it.`
+a file, where other users of this machine do not see it.
+
+A certificate that no authority vouches for is refused, and the refusal names its pin:
+compare it with the server's own, and give it as --source-tls-pin or --target-tls-pin.`
 
 func (p *pairFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
@@ -40,15 +44,19 @@ func (p *pairFlags) add(cmd *cobra.Command) {
 	f.StringVar(&p.targetPassword, "target-password-file", "", "file with the target's password")
 	f.StringVar(&p.state, "state", "", "file that remembers what was delivered, from pass to pass")
 	f.StringArrayVar(&p.exclude, "exclude", nil, "folder to leave out: a name, a glob or a token such as #Junk# (repeatable)")
+	for side, t := range map[string]*migration.Trust{"source": &p.sourceTrust, "target": &p.targetTrust} {
+		f.StringVar(&t.TLSPin, side+"-tls-pin", "", "accept the "+side+"'s certificate with this key and no other, whoever signed it")
+		f.BoolVar(&t.TLSInsecure, side+"-tls-insecure", false, "accept every certificate of the "+side+": whoever stands between can read the password")
+	}
 	f.BoolVar(&p.allowPlaintext, "allow-plaintext", false, "let imap+plain:// send passwords over a network unprotected")
 }
 
 func (p *pairFlags) pair(g *global) (app.Pair, error) {
-	source, err := p.account(g, "source", p.source, p.sourcePassword)
+	source, err := p.account(g, "source", p.source, p.sourcePassword, p.sourceTrust)
 	if err != nil {
 		return app.Pair{}, usageError(err)
 	}
-	target, err := p.account(g, "target", p.target, p.targetPassword)
+	target, err := p.account(g, "target", p.target, p.targetPassword, p.targetTrust)
 	if err != nil {
 		return app.Pair{}, usageError(err)
 	}
@@ -57,7 +65,7 @@ func (p *pairFlags) pair(g *global) (app.Pair, error) {
 
 // account reads one side's URL and password. An error never quotes the URL: there
 // may be a password in it.
-func (p *pairFlags) account(g *global, side, text, passwordFile string) (imapmail.Account, error) {
+func (p *pairFlags) account(g *global, side, text, passwordFile string, trust migration.Trust) (imapmail.Account, error) {
 	var a imapmail.Account
 	if text == "" {
 		return a, fmt.Errorf("--%s is missing: give a mailbox such as imaps://user@host", side)
@@ -88,8 +96,31 @@ func (p *pairFlags) account(g *global, side, text, passwordFile string) (imapmai
 			return a, fmt.Errorf("--%s: %s is not a port", side, u.Port())
 		}
 	}
+	if err := checkTrust(side, trust, a.Security); err != nil {
+		return a, err
+	}
+	if a.Trust = trust; trust.TLSInsecure {
+		g.say("mailhaul: the %s's certificate is not checked (--%[1]s-tls-insecure): whoever stands between can read the password; better: --%[1]s-tls-pin", side)
+	}
 	a.Password, err = password(g, side, u, passwordFile)
 	return a, err
+}
+
+func checkTrust(side string, t migration.Trust, s migration.Security) error {
+	switch {
+	case t == migration.Trust{}:
+		return nil
+	case s == migration.Plain:
+		return fmt.Errorf("--%s-tls-pin and --%[1]s-tls-insecure need imaps:// or imap://: without TLS there is no certificate", side)
+	case t.TLSPin != "" && t.TLSInsecure:
+		return fmt.Errorf("--%s-tls-pin and --%[1]s-tls-insecure exclude each other", side)
+	case t.TLSInsecure:
+		return nil
+	}
+	if _, err := migration.ParsePin(t.TLSPin); err != nil {
+		return fmt.Errorf("--%s-tls-pin: %w", side, err)
+	}
+	return nil
 }
 
 func password(g *global, side string, u *url.URL, file string) (migration.Secret, error) {

@@ -55,7 +55,7 @@ type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 func (d dialer) open(a pass.Account) mailbox.Opener {
 	return imapmail.NewOpener(imapmail.Account{
-		Host: a.Host, Port: a.Port, Security: a.Security, User: a.User, AuthorizationID: a.AuthorizationID,
+		Host: a.Host, Port: a.Port, Security: a.Security, Trust: a.Trust, User: a.User, AuthorizationID: a.AuthorizationID,
 		Password: a.Password, Side: a.Side, Root: a.Root,
 	}, imapmail.Options{Dial: d})
 }
@@ -65,7 +65,7 @@ type tester struct{ dial dialer }
 
 func (t tester) Test(ctx context.Context, p control.Probe) []control.Stage {
 	stages := imapmail.Test(ctx, imapmail.Account{
-		Host: p.Host, Port: p.Port, Security: p.Security, User: p.User, AuthorizationID: p.AuthorizationID, Password: p.Password,
+		Host: p.Host, Port: p.Port, Security: p.Security, Trust: p.Trust, User: p.User, AuthorizationID: p.AuthorizationID, Password: p.Password,
 	}, imapmail.Options{Dial: t.dial})
 	out := make([]control.Stage, len(stages))
 	for i, s := range stages {

@@ -47,6 +47,8 @@ type EndpointSpec struct {
 	Host                          string `json:"host,omitempty" doc:"host name or address"`
 	Port                          int    `json:"port,omitempty" doc:"993, or 143 without tls"`
 	Security                      string `json:"security,omitempty" doc:"tls, starttls or none"`
+	TLSPin                        string `json:"tlsPin,omitempty" doc:"accept the certificate with this key and no other, whoever signed it: SHA-256 of its SubjectPublicKeyInfo, in hex or base64; a refused certificate's reason names it"`
+	TLSInsecure                   bool   `json:"tlsInsecure,omitempty" doc:"accept every certificate: whoever stands between can read the passwords"`
 	Auth                          string `json:"auth,omitempty" doc:"password"`
 	LoginTemplate                 string `json:"loginTemplate,omitempty" doc:"how the administrator logs in for a user: {user}, {domain}, {admin}; or sasl-plain"`
 	AdminUser                     string `json:"adminUser,omitempty" doc:"the administrator's login name"`
@@ -68,6 +70,8 @@ type EndpointChange struct {
 	Host                          *string `json:"host,omitempty" doc:"host name or address"`
 	Port                          *int    `json:"port,omitempty" doc:"1 to 65535"`
 	Security                      *string `json:"security,omitempty" doc:"tls, starttls or none"`
+	TLSPin                        *string `json:"tlsPin,omitempty" doc:"accept the certificate with this key and no other; empty: none"`
+	TLSInsecure                   *bool   `json:"tlsInsecure,omitempty" doc:"accept every certificate: whoever stands between can read the passwords"`
 	Auth                          *string `json:"auth,omitempty" doc:"password"`
 	LoginTemplate                 *string `json:"loginTemplate,omitempty" doc:"how the administrator logs in for a user: {user}, {domain}, {admin}; or sasl-plain"`
 	AdminUser                     *string `json:"adminUser,omitempty" doc:"the administrator's login name"`
@@ -84,6 +88,8 @@ type Endpoint struct {
 	Host                          string    `json:"host" doc:"host name or address"`
 	Port                          int       `json:"port" doc:"port"`
 	Security                      string    `json:"security" doc:"tls, starttls or none"`
+	TLSPin                        string    `json:"tlsPin" doc:"SHA-256 in hex of the key of the one certificate that is accepted; empty: an authority's word is asked for"`
+	TLSInsecure                   bool      `json:"tlsInsecure" doc:"every certificate is accepted"`
 	Auth                          string    `json:"auth" doc:"password"`
 	LoginTemplate                 string    `json:"loginTemplate" doc:"how the administrator logs in for a user; empty: each user logs in"`
 	AdminUser                     string    `json:"adminUser" doc:"the administrator's login name"`

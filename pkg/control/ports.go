@@ -111,9 +111,10 @@ type Dispatcher interface{ Kick() }
 // Probe is one login to be tried at a mail server; without User the test ends before
 // the login.
 type Probe struct {
-	Host            string
-	Port            int
-	Security        migration.Security
+	Host     string
+	Port     int
+	Security migration.Security
+	migration.Trust
 	User            string
 	AuthorizationID string
 	Password        migration.Secret

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/hex"
 	"net"
 	"net/mail"
 	"path"
@@ -135,7 +136,28 @@ func completeEndpointSpec(s *migration.EndpointSpec) error {
 			return fault(migration.InvalidArgument, "%q is too long or holds control characters", migration.Clean(text))
 		}
 	}
+	if err := completeTrust(s); err != nil {
+		return err
+	}
 	return checkEndpointSpec(s)
+}
+
+// completeTrust writes a pin in one form, and refuses what would not be looked at.
+func completeTrust(s *migration.EndpointSpec) error {
+	switch {
+	case s.Security == migration.Plain && s.Trust != (migration.Trust{}):
+		return fault(migration.InvalidArgument, "tlsPin and tlsInsecure need security tls or starttls: with none there is no certificate")
+	case s.TLSPin != "" && s.TLSInsecure:
+		return fault(migration.InvalidArgument, "tlsPin and tlsInsecure exclude each other: one accepts one key, the other every certificate")
+	case s.TLSPin == "":
+		return nil
+	}
+	pin, err := migration.ParsePin(s.TLSPin)
+	if err != nil {
+		return fault(migration.InvalidArgument, "tlsPin: %v; the refusal of a certificate names its pin (mailhaul endpoint test)", err)
+	}
+	s.TLSPin = hex.EncodeToString(pin[:])
+	return nil
 }
 
 func checkEndpointSpec(s *migration.EndpointSpec) error {

@@ -55,12 +55,38 @@ func TestEndpoints(t *testing.T) {
 		"admin, no password": {"name": "a", "host": "x", "loginTemplate": "{user}*{admin}", "adminUser": "root"},
 		"port in host":       {"name": "a", "host": "x:143"},
 		"password, no admin": {"name": "a", "host": "x", "adminPassword": "x"},
+		"no pin":             {"name": "a", "host": "x", "tlsPin": "x"},
+		"pin and any":        {"name": "a", "host": "x", "tlsPin": strings.Repeat("a", 64), "tlsInsecure": true},
+		"pin without TLS":    {"name": "a", "host": "x", "tlsPin": strings.Repeat("a", 64), "security": "none"},
+		"any without TLS":    {"name": "a", "host": "x", "tlsInsecure": true, "security": "none"},
 		"unknown preset":     {"name": "a", "host": "x", "preset": "nonesuch"},
 		"unknown field":      {"name": "a", "host": "x", "colour": "red"},
 	} {
 		if p := e.as(admin, "POST", inDefault+"/endpoints", body, 422); p["code"] != "InvalidArgument" {
 			t.Errorf("%s: %v", name, p)
 		}
+	}
+}
+
+// What is trusted in an authority's place is kept in one form, reaches the test, and is
+// shown; an empty pin takes it back.
+func TestEndpointsPinIsTestedAndShown(t *testing.T) {
+	e := newEnv(t)
+	admin := e.token("default", migration.Admin)
+	pin := strings.Repeat("A", 43) + "="
+	hex := strings.Repeat("0", 64)
+	made := e.as(admin, "POST", inDefault+"/endpoints", map[string]any{"name": "old", "host": "imap.example.com", "tlsPin": pin}, 201)
+	if made["tlsPin"] != hex || made["tlsInsecure"] != false || e.mail.seen[0].TLSPin != hex {
+		t.Errorf("made %v, tested with %+v", made, e.mail.seen)
+	}
+	e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"tlsInsecure": true}, 422)
+	got := e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"tlsPin": "", "tlsInsecure": true}, 200)
+	if got["tlsPin"] != "" || got["tlsInsecure"] != true {
+		t.Errorf("changed: %v", got)
+	}
+	e.as(admin, "POST", inDefault+"/endpoints/old/test", map[string]any{"user": "bob", "password": "x"}, 200)
+	if last := e.mail.seen[len(e.mail.seen)-1]; !last.TLSInsecure {
+		t.Errorf("tested with %+v", last)
 	}
 }
 

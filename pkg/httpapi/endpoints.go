@@ -103,6 +103,8 @@ func applyEndpoint(s *migration.EndpointSpec, c client.EndpointChange) {
 	if c.Security != nil {
 		s.Security = migration.Security(*c.Security)
 	}
+	set(&s.TLSPin, c.TLSPin)
+	set(&s.TLSInsecure, c.TLSInsecure)
 	set(&s.Auth, c.Auth)
 	set(&s.LoginTemplate, c.LoginTemplate)
 	set(&s.AdminUser, c.AdminUser)

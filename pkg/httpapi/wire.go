@@ -63,6 +63,7 @@ func tokenWire(t migration.Token) client.Token {
 func endpointWire(e migration.Endpoint) client.Endpoint {
 	out := client.Endpoint{
 		Name: e.Name, Preset: e.Preset, Host: e.Host, Port: e.Port, Security: string(e.Security), Auth: e.Auth,
+		TLSPin: e.TLSPin, TLSInsecure: e.TLSInsecure,
 		LoginTemplate: e.LoginTemplate, AdminUser: e.AdminUser, AdminPasswordSet: len(e.AdminSecret) > 0, TestMailbox: e.TestMailbox,
 		MaxConcurrentMigrations: e.MaxConcurrentMigrations, MaxConcurrentIncrementalSyncs: e.MaxConcurrentIncrementalSyncs,
 		CreatedAt: e.CreatedAt.UTC(),
@@ -79,6 +80,7 @@ func endpointWire(e migration.Endpoint) client.Endpoint {
 func endpointSpec(s client.EndpointSpec) migration.EndpointSpec {
 	return migration.EndpointSpec{
 		Preset: s.Preset, Host: s.Host, Port: s.Port, Security: migration.Security(s.Security), Auth: s.Auth,
+		Trust:         migration.Trust{TLSPin: s.TLSPin, TLSInsecure: s.TLSInsecure},
 		LoginTemplate: s.LoginTemplate, AdminUser: s.AdminUser, TestMailbox: s.TestMailbox,
 		MaxConcurrentMigrations: s.MaxConcurrentMigrations, MaxConcurrentIncrementalSyncs: s.MaxConcurrentIncrementalSyncs,
 	}

@@ -47,6 +47,7 @@ type Account struct {
 	Host     string
 	Port     int
 	Security migration.Security
+	migration.Trust
 	migration.Login
 	Password migration.Secret
 	Side     migration.Side

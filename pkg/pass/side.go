@@ -31,7 +31,7 @@ func (r *Runner) login(u *migration.User, e *migration.Endpoint, which migration
 	if name == "" {
 		name = u.EmailAddress
 	}
-	a := Account{Host: e.Host, Port: e.Port, Security: e.Security, Side: which, Root: root, Login: migration.Login{User: name}}
+	a := Account{Host: e.Host, Port: e.Port, Security: e.Security, Trust: e.Trust, Side: which, Root: root, Login: migration.Login{User: name}}
 	var err error
 	switch {
 	case len(sealed) > 0:

@@ -12,9 +12,11 @@ import (
 const (
 	// specColumns are written by create and update alike.
 	specColumns = `preset, host, host_key, port, security, auth, login_template, admin_user, test_mailbox,
-		max_migrations, max_incrementals, admin_secret, park_until, park_interval, park_code, park_reason, park_held`
+		max_migrations, max_incrementals, admin_secret, park_until, park_interval, park_code, park_reason, park_held,
+		tls_pin, tls_insecure`
 	selectEndpoint = `SELECT id, org_id, name, created_at, preset, host, port, security, auth, login_template, admin_user, test_mailbox,
-		max_migrations, max_incrementals, admin_secret, park_until, park_interval, park_code, park_reason, park_held FROM endpoints`
+		max_migrations, max_incrementals, admin_secret, park_until, park_interval, park_code, park_reason, park_held,
+		tls_pin, tls_insecure FROM endpoints`
 )
 
 func specArgs(e *migration.Endpoint) []any {
@@ -23,6 +25,7 @@ func specArgs(e *migration.Endpoint) []any {
 		e.Preset, e.Host, hostKey(e.Host, e.Port), e.Port, string(e.Security), e.Auth, e.LoginTemplate, e.AdminUser, e.TestMailbox,
 		e.MaxConcurrentMigrations, e.MaxConcurrentIncrementalSyncs, sealed(e.AdminSecret),
 		at(p.Until), p.Interval.Microseconds(), string(p.Code), p.Reason, p.Held,
+		e.TLSPin, e.TLSInsecure,
 	}
 }
 
@@ -31,7 +34,8 @@ func scanEndpoint(row interface{ Scan(...any) error }) (migration.Endpoint, erro
 	err := row.Scan(&e.ID, &e.OrgID, &e.Name, timeInto{&e.CreatedAt},
 		&e.Preset, &e.Host, &e.Port, &e.Security, &e.Auth, &e.LoginTemplate, &e.AdminUser, &e.TestMailbox,
 		&e.MaxConcurrentMigrations, &e.MaxConcurrentIncrementalSyncs, &e.AdminSecret,
-		timeInto{&e.Park.Until}, spanInto{&e.Park.Interval}, &e.Park.Code, &e.Park.Reason, &e.Park.Held)
+		timeInto{&e.Park.Until}, spanInto{&e.Park.Interval}, &e.Park.Code, &e.Park.Reason, &e.Park.Held,
+		&e.TLSPin, &e.TLSInsecure)
 	return e, err
 }
 

@@ -199,7 +199,7 @@ func testEndpoints(t *testing.T, open opener) {
 	w := newWorld(t, s, "acme")
 	e := migration.Endpoint{OrgID: w.org.ID, Name: "full", AdminSecret: []byte("sealed"), EndpointSpec: migration.EndpointSpec{
 		Preset: "dovecot", Host: "IMAP.example", Port: 143, Security: migration.StartTLS, Auth: "password", LoginTemplate: "{user}*{admin}",
-		AdminUser: "admin", TestMailbox: "ann", MaxConcurrentMigrations: 7, MaxConcurrentIncrementalSyncs: 3,
+		Trust: migration.Trust{TLSPin: "ab12"}, AdminUser: "admin", TestMailbox: "ann", MaxConcurrentMigrations: 7, MaxConcurrentIncrementalSyncs: 3,
 	}, Park: migration.Park{Until: noon, Interval: 10 * time.Second, Code: migration.ConnectionFailed, Reason: "no route", Held: true}}
 	w.ok(s.CreateEndpoint(ctx, &e))
 	got, err := s.EndpointByName(ctx, w.org.ID, "full")
@@ -208,6 +208,7 @@ func testEndpoints(t *testing.T, open opener) {
 		t.Errorf("endpoint is\n%+v, want\n%+v", got, e)
 	}
 	e.AdminSecret, e.Port = nil, 993
+	e.Trust = migration.Trust{TLSInsecure: true}
 	w.ok(s.UpdateEndpoint(ctx, &e))
 	w.ok(s.SetPark(ctx, e.ID, migration.Park{}))
 	e.Park = migration.Park{}
