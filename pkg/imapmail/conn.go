@@ -1,6 +1,7 @@
 package imapmail
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,10 @@ type conn struct {
 	in      *guard
 	onBytes func(in, out int)
 	timeout time.Duration
+	pace    Pacer // nil: none
+	owed    int   // bytes read and not paid for; the reading goroutine's
+	life    context.Context
+	die     context.CancelFunc
 
 	sending sync.Mutex // one Write at a time: commands of two senders never mix
 
@@ -33,6 +38,7 @@ type conn struct {
 	err      error  // the first failure, or the cause it was killed with
 	bye      status // the server's last word
 	awaiting int    // replies
+	held     int    // senders whose turn has not come
 	borrower borrower
 	greeting []byte // made by us, read by go-imap before all else
 }
@@ -53,6 +59,7 @@ func newConn(raw net.Conn, timeout time.Duration, onBytes func(in, out int)) *co
 		onBytes = func(int, int) {}
 	}
 	c := &conn{raw: raw, wire: raw, timeout: timeout, onBytes: onBytes}
+	c.life, c.die = context.WithCancel(context.Background())
 	c.in = newGuard(socket{c})
 	return c
 }
@@ -68,9 +75,16 @@ func (c *conn) secure(wire net.Conn) {
 type socket struct{ c *conn }
 
 func (s socket) Read(p []byte) (int, error) {
+	p, err := s.c.receivable(p)
+	if err != nil {
+		s.c.fail(err)
+		_, err = s.c.failure()
+		return 0, err
+	}
 	s.c.extend()
 	n, err := s.c.wire.Read(p)
 	if n > 0 {
+		s.c.owed = n
 		s.c.onBytes(n, 0)
 	}
 	if n > 0 {
@@ -97,7 +111,7 @@ func (c *conn) extend() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.awaiting > 0 {
-		_ = c.wire.SetReadDeadline(time.Now().Add(c.timeout))
+		c.schedule()
 	}
 }
 
@@ -106,7 +120,13 @@ func (c *conn) await(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.awaiting += n
-	if c.awaiting > 0 {
+	c.schedule()
+}
+
+// schedule gives the server its full time from now, or all the time there is where
+// nothing is awaited of it. mu is held.
+func (c *conn) schedule() {
+	if c.awaiting > 0 && c.held == 0 {
 		_ = c.wire.SetReadDeadline(time.Now().Add(c.timeout))
 	} else {
 		_ = c.wire.SetReadDeadline(time.Time{})
@@ -122,6 +142,7 @@ func (c *conn) fail(err error) {
 	}
 	c.mu.Unlock()
 	if first {
+		c.die()
 		_ = c.raw.Close()
 	}
 }
@@ -243,7 +264,12 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	sent := 0
 	for sent < len(p) {
-		chunk := p[sent:min(len(p), sent+writeChunk)]
+		chunk, err := c.sendable(p[sent:])
+		if err != nil {
+			c.fail(err)
+			_, err = c.failure()
+			return sent, err
+		}
 		_ = c.wire.SetWriteDeadline(time.Now().Add(c.timeout))
 		n, err := c.wire.Write(chunk)
 		sent += n
@@ -275,6 +301,7 @@ func (c *conn) hangUp() {
 	}
 	c.mu.Unlock()
 	if open {
+		c.die()
 		_ = c.wire.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = io.WriteString(c.wire, "Z LOGOUT\r\n")
 		_ = c.wire.Close()

@@ -40,6 +40,9 @@ type Options struct {
 	// OnBytes is told of bytes as they come in and go out; nil allowed. It must not
 	// block.
 	OnBytes func(in, out int)
+	// Pace holds what connections read and write to a rate; nil: none. Bytes are those
+	// of IMAP: what TLS adds is not counted.
+	Pace Pacer
 }
 
 // NewOpener returns the Opener of one account. An error of it is a *migration.Fault,

@@ -49,6 +49,7 @@ func (b *opening) dial(ctx context.Context) error {
 		return unreachable(err, migration.ConnectionFailed, b.account.Side, what)
 	}
 	b.conn = newConn(raw, b.timeout, b.options.OnBytes)
+	b.conn.pace = b.options.Pace
 	return nil
 }
 
