@@ -26,7 +26,7 @@ type Client struct {
 
 // NewClient returns a client for the Redis at redisURL, without dialling.
 func NewClient(redisURL string, log *zap.Logger) (*Client, error) {
-	rdb, err := connect(redisURL)
+	rdb, err := Connect(redisURL, ours)
 	if err != nil {
 		return nil, err
 	}

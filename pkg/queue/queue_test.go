@@ -213,7 +213,7 @@ func TestRedisURLs(t *testing.T) {
 		{"http://canary@h", "scheme"},
 	}
 	for _, row := range rows {
-		c, err := connect(row.url)
+		c, err := Connect(row.url, ours)
 		switch {
 		case err == nil && row.want == "":
 			_ = c.Close()

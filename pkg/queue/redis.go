@@ -17,19 +17,24 @@ import (
 	"go.uber.org/zap"
 )
 
-// Times of the Redis client. asynq asks again at once when Redis does not answer:
-// the backoff is what keeps a worker from spinning while Redis is away.
+// Between the tries of the Redis client. asynq asks again at once when Redis does not
+// answer: the backoff is what keeps a worker from spinning while Redis is away.
 const (
-	dialTimeout = 2 * time.Second
-	ioTimeout   = 3 * time.Second
-	minBackoff  = 100 * time.Millisecond
-	maxBackoff  = 500 * time.Millisecond
-	retries     = 3
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = 500 * time.Millisecond
 )
 
-// connect returns a client for a redis://, rediss:// or redis-sentinel:// URL. It
+// Patience is how long, and how often more, a client asks a Redis that does not answer.
+type Patience struct {
+	Dial, IO time.Duration
+	Retries  int // -1 for none
+}
+
+var ours = Patience{Dial: 2 * time.Second, IO: 3 * time.Second, Retries: 3}
+
+// Connect returns a client for a redis://, rediss:// or redis-sentinel:// URL. It
 // does not dial. Errors never repeat the URL, which may hold a password.
-func connect(redisURL string) (redis.UniversalClient, error) {
+func Connect(redisURL string, p Patience) (redis.UniversalClient, error) {
 	u, err := url.Parse(redisURL)
 	if err != nil {
 		return nil, errors.New("redis URL: cannot be read: is a password in it percent-encoded?")
@@ -40,13 +45,13 @@ func connect(redisURL string) (redis.UniversalClient, error) {
 		if err != nil {
 			return nil, errors.New("redis URL: cannot be read: it is redis://[user:password@]host:port[/database]")
 		}
-		o.DialTimeout, o.DialerRetries, o.ReadTimeout, o.WriteTimeout = dialTimeout, 1, ioTimeout, ioTimeout
-		o.MaxRetries, o.MinRetryBackoff, o.MaxRetryBackoff = retries, minBackoff, maxBackoff
+		o.DialTimeout, o.DialerRetries, o.ReadTimeout, o.WriteTimeout = p.Dial, 1, p.IO, p.IO
+		o.MaxRetries, o.MinRetryBackoff, o.MaxRetryBackoff = p.Retries, minBackoff, maxBackoff
 		o.DisableIdentity = true
 		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 		return redis.NewClient(o), nil
 	case "redis-sentinel":
-		o, err := sentinel(u)
+		o, err := sentinel(u, p)
 		if err != nil {
 			return nil, fmt.Errorf("redis URL: %w", err)
 		}
@@ -59,7 +64,7 @@ func connect(redisURL string) (redis.UniversalClient, error) {
 // sentinel reads redis-sentinel://[user:password@]host:port,host:port/[database]?master=NAME.
 // User and password are the servers'; ?sentinel_username, ?sentinel_password the
 // sentinels' own; ?tls=true puts TLS below both.
-func sentinel(u *url.URL) (*redis.FailoverOptions, error) {
+func sentinel(u *url.URL, p Patience) (*redis.FailoverOptions, error) {
 	q := u.Query()
 	o := &redis.FailoverOptions{
 		MasterName:       q.Get("master"),
@@ -67,8 +72,8 @@ func sentinel(u *url.URL) (*redis.FailoverOptions, error) {
 		SentinelUsername: q.Get("sentinel_username"),
 		SentinelPassword: q.Get("sentinel_password"),
 		Username:         u.User.Username(),
-		DialTimeout:      dialTimeout, DialerRetries: 1, ReadTimeout: ioTimeout, WriteTimeout: ioTimeout,
-		MaxRetries: retries, MinRetryBackoff: minBackoff, MaxRetryBackoff: maxBackoff,
+		DialTimeout:      p.Dial, DialerRetries: 1, ReadTimeout: p.IO, WriteTimeout: p.IO,
+		MaxRetries: p.Retries, MinRetryBackoff: minBackoff, MaxRetryBackoff: maxBackoff,
 		DisableIdentity: true,
 	}
 	o.Password, _ = u.User.Password()

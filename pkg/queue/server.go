@@ -43,7 +43,7 @@ type Server struct {
 // handler's context lasts beyond the end of Run's, so that it can end in its own
 // time; it ends with cause migration.ErrDraining when that has passed.
 func NewServer(redisURL string, concurrency int, handle func(ctx context.Context, t Task), log *zap.Logger) (*Server, error) {
-	rdb, err := connect(redisURL)
+	rdb, err := Connect(redisURL, ours)
 	if err != nil {
 		return nil, err
 	}
