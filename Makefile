@@ -4,6 +4,7 @@
 # make fmt      formats
 # make docs     writes the references in docs/ anew, from the API and the commands
 # make chaos    accidents happen to a whole fleet for ten minutes; SEED=n begins with the nth schedule
+# make fuzz     strangers' bytes of every kind, FUZZTIME (10m) for each parser; prints executions and findings
 # make bench-fleet  limits, fairness and the price of scheduling, measured beside their targets
 # make bench    the speed table against mbsync and the raw ceiling (root; see bench/README.md)
 
@@ -11,7 +12,7 @@ GO   ?= go
 # The linter is pinned in a module of its own, so that its dependencies are not ours.
 LINT  = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test check fmt docs chaos bench bench-fleet
+.PHONY: build test check fmt docs chaos fuzz bench bench-fleet
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -35,6 +36,10 @@ SEED ?= 1
 chaos:
 	.ci/deps dovecot-imapd redis-server postgresql python3
 	$(GO) test ./test/chaos -run Chaos -v -count=1 -timeout 40m -chaos.for 10m -chaos.seed $(SEED)
+
+FUZZTIME ?= 10m
+fuzz:
+	FUZZTIME=$(FUZZTIME) .ci/fuzz
 
 bench-fleet:
 	.ci/deps dovecot-imapd redis-server postgresql python3

@@ -233,27 +233,28 @@ func (r *record) replay(entry []byte) error {
 	}
 	var src, dst int64
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
-		var x run
 		src += d.varint()
-		x.src = mailbox.UID(src)
-		if d.byte() != 0 {
+		known := d.byte() != 0
+		if known {
 			dst += d.varint()
-			x.dst = mailbox.UID(dst)
 		}
-		x.n = uint32(d.uvarint())
-		set := d.uvarint()
+		n, set := d.uvarint(), d.uvarint()
 		if d.err != nil {
 			return d.err
 		}
-		if set >= uint64(len(sets)) || x.src == 0 || x.n == 0 || src+int64(x.n)-1 > int64(mailbox.MaxUID) {
+		if set >= uint64(len(sets)) || !validRun(src, n) || known && !validRun(dst, n) {
 			return errors.New("it is damaged")
+		}
+		x := run{src: mailbox.UID(src), n: uint32(n)}
+		if known {
+			x.dst = mailbox.UID(dst)
 		}
 		x.flags = r.uids.flagSet(sets[set])
 		r.uids.put(x)
 		r.unskip(x)
-		src += int64(x.n)
-		if x.dst != 0 {
-			dst += int64(x.n)
+		src += int64(n)
+		if known {
+			dst += int64(n)
 		}
 	}
 	if d.err != nil {
@@ -270,6 +271,12 @@ func (r *record) replay(entry []byte) error {
 		r.skipped[mailbox.UID(it.UID)] = it
 	}
 	return nil
+}
+
+// validRun reports whether n UIDs from first on can be.
+func validRun(first int64, n uint64) bool {
+	const last = int64(mailbox.MaxUID)
+	return first > 0 && n > 0 && first <= last && n <= uint64(last-first+1)
 }
 
 type decoder struct {

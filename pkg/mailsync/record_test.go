@@ -3,6 +3,7 @@ package mailsync
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -119,6 +120,16 @@ func FuzzReplay(f *testing.F) {
 	r.deliver(1, 2, mailbox.Flags{mailbox.Seen})
 	f.Add(r.encode(r.uids.runs, nil))
 	f.Fuzz(func(t *testing.T, entry []byte) {
-		_ = newRecord("INBOX").replay(entry) // an error is fine, a panic is not
+		r := newRecord("INBOX")
+		if r.replay(entry) != nil {
+			return // an error is fine, a panic is not
+		}
+		again := newRecord("INBOX")
+		if err := again.replay(r.encode(r.uids.runs, r.items())); err != nil {
+			t.Fatalf("%x is taken, and not when it is written anew: %v", entry, err)
+		}
+		if got, want := again.decided(), r.decided(); !slices.Equal(got, want) {
+			t.Fatalf("%x: decided are %v, want %v", entry, got, want)
+		}
 	})
 }
