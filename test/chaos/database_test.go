@@ -1,12 +1,15 @@
 package chaos_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/mailhaul/mailhaul/test/canary"
 	"github.com/mailhaul/mailhaul/test/servers"
 )
 
@@ -15,6 +18,8 @@ type keeper interface {
 	URL() string
 	// stop makes it answer nobody for a time.
 	stop(time.Duration) error
+	// keeps is all that it has written down anywhere.
+	keeps(*testing.T) []canary.Place
 }
 
 // newKeeper starts a database of the kind that the flag asks for.
@@ -43,11 +48,41 @@ func (p postgres) stop(d time.Duration) error {
 	return p.Start()
 }
 
+// keeps is the data directory with the journal, and a dump: what is compressed in the
+// one is not in the other.
+func (p postgres) keeps(t *testing.T) []canary.Place {
+	t.Helper()
+	var paths []string
+	err := filepath.WalkDir(p.Data, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			paths = append(paths, path)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // gone while we looked
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dump := canary.Place{Name: "pg_dump", Body: p.Dump(t), Holds: mailboxName(0) + "@example.org"}
+	return append(canary.Files(t, dump.Holds, paths...), dump)
+}
+
 // sqliteFile is a SQLite database. Nothing can kill it; somebody else's lock is
 // what may keep everybody out.
 type sqliteFile string
 
 func (f sqliteFile) URL() string { return "sqlite://" + string(f) }
+
+func (f sqliteFile) keeps(t *testing.T) []canary.Place {
+	t.Helper()
+	paths, err := filepath.Glob(string(f) + "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return canary.Files(t, mailboxName(0)+"@example.org", paths...)
+}
 
 func (f sqliteFile) stop(d time.Duration) error {
 	const lock = `import sqlite3, sys, time

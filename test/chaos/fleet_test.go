@@ -2,7 +2,6 @@ package chaos_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,17 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/client"
 	"github.com/mailhaul/mailhaul/pkg/migration"
-	"github.com/mailhaul/mailhaul/pkg/vault"
 	"github.com/mailhaul/mailhaul/test/servers"
 )
 
@@ -32,10 +28,7 @@ const (
 	concurrency = 2
 )
 
-const (
-	token     = "a-token-of-the-chaos-test"
-	batchName = "pilot"
-)
+const batchName = "pilot"
 
 // fleet is Mailhaul's processes over one database and one Redis, and what they move.
 type fleet struct {
@@ -44,33 +37,25 @@ type fleet struct {
 	env      []string
 	redis    *servers.Restartable
 	database keeper
-	new      *servers.IMAP
-	apis     [apis]*node
-	workers  [workers]*node
+	old, new *servers.IMAP
+	// newPort is where the workers reach the target.
+	newPort int
+	apis    [apis]*node
+	workers [workers]*node
+
+	aim    time.Duration // how long an accident waits for a pass that it can hit
+	aiming sync.Mutex
+	secrets
 }
-
-// node is a place at which a program runs, one process after another.
-type node struct {
-	name    string // of the log files
-	program string
-	address string
-
-	mu      sync.Mutex // held while one process makes room for the next
-	process *servers.Process
-	starts  int
-	began   time.Time
-}
-
-// newborn is how long a process may not be able yet to take a signal.
-const newborn = 2 * time.Second
 
 // newFleet starts everything but the workers.
-func newFleet(t *testing.T, old *servers.IMAP, database keeper, users int) *fleet {
+func newFleet(t *testing.T, old *oldServer, database keeper, z size) *fleet {
 	t.Helper()
-	f := &fleet{t: t, dir: t.TempDir(), redis: servers.RestartableRedis(t), database: database}
-	f.new = servers.Dovecot(t, servers.DovecotConfig{Extra: writesLogged})
+	f := &fleet{t: t, dir: t.TempDir(), redis: servers.RestartableRedis(t), database: database, old: old.IMAP, aim: z.aim}
+	f.secrets = newSecrets(old.password)
+	f.new = servers.Dovecot(t, servers.DovecotConfig{Extra: writesLogged + accepts(f.newPassword)})
 	f.env = append(os.Environ(), "MAILHAUL_DATABASE_URL="+database.URL(), "MAILHAUL_REDIS_URL="+f.redis.URL,
-		"MAILHAUL_MASTER_KEY="+vault.GenerateKey(), "MAILHAUL_BOOTSTRAP_TOKEN="+token,
+		"MAILHAUL_MASTER_KEY="+f.masterKey, "MAILHAUL_BOOTSTRAP_TOKEN="+f.bootstrap,
 		"MAILHAUL_ALLOW_PRIVATE_NETWORKS=127.0.0.0/8", "MAILHAUL_LOG_LEVEL=debug", "MAILHAUL_RESYNC_INTERVAL=24h",
 		fmt.Sprint("MAILHAUL_CONCURRENCY=", concurrency))
 	for i := range f.apis {
@@ -81,18 +66,23 @@ func newFleet(t *testing.T, old *servers.IMAP, database keeper, users int) *flee
 	for i := range f.workers {
 		f.workers[i] = &node{name: fmt.Sprintf("worker-%d", i), program: "worker", address: addr(servers.FreePort(t))}
 	}
-	f.create(old, users)
+	f.create(z)
 	return f
 }
 
 // create makes endpoints behind the delay, and the batch.
-func (f *fleet) create(old *servers.IMAP, users int) {
+func (f *fleet) create(z size) {
 	f.t.Helper()
-	oldPort, newPort := servers.FreePort(f.t), servers.FreePort(f.t)
-	servers.Program(f.t, newPort, exec.Command(filepath.Join(bin, "delayproxy"), "-delay", "25ms",
-		addr(oldPort)+"="+addr(old.Port), addr(newPort)+"="+addr(f.new.Port)))
+	oldPort := servers.FreePort(f.t)
+	f.newPort = servers.FreePort(f.t)
+	args := []string{"-delay", "25ms"}
+	if z.window > 0 {
+		args = append(args, "-window", fmt.Sprint(z.window))
+	}
+	args = append(args, addr(oldPort)+"="+addr(f.old.Port), addr(f.newPort)+"="+addr(f.new.Port))
+	servers.Program(f.t, f.newPort, exec.Command(filepath.Join(bin, "delayproxy"), args...))
 	c := f.client(0)
-	for name, port := range map[string]int{"old": oldPort, "new": newPort} {
+	for name, port := range map[string]int{"old": oldPort, "new": f.newPort} {
 		_, err := c.CreateEndpoint(f.t.Context(), client.NewEndpoint{Name: name, EndpointSpec: client.EndpointSpec{
 			Host: "127.0.0.1", Port: port, Security: "none", MaxConcurrentMigrations: limit,
 		}}, true)
@@ -102,11 +92,17 @@ func (f *fleet) create(old *servers.IMAP, users int) {
 	}
 	var csv strings.Builder
 	csv.WriteString("EmailAddress,UserName,Password,TargetUserName,TargetPassword\n")
-	for i := range users {
-		fmt.Fprintf(&csv, "%s@example.org,%s,%s,%s,%s\n", mailboxName(i), sourceOf(i), servers.Password, mailboxName(i), servers.Password)
+	for i := range z.users {
+		fmt.Fprintf(&csv, "%s@example.org,%s,%s,%s,%s\n", mailboxName(i), sourceOf(i), f.oldPassword, mailboxName(i), f.newPassword)
 	}
-	spec := client.BatchSpec{Name: batchName, SourceEndpoint: "old", TargetEndpoint: "new"}
-	if _, err := c.CreateBatch(f.t.Context(), spec, "pilot.csv", []byte(csv.String())); err != nil {
+	f.upload(batchName, csv.String())
+}
+
+// upload makes a batch of a CSV file.
+func (f *fleet) upload(name, csv string) {
+	f.t.Helper()
+	spec := client.BatchSpec{Name: name, SourceEndpoint: "old", TargetEndpoint: "new"}
+	if _, err := f.client(0).CreateBatch(f.t.Context(), spec, name+".csv", []byte(csv)); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -118,35 +114,13 @@ func mailboxName(i int) string { return fmt.Sprintf("t%04d", i) }
 func sourceOf(i int) string { return fmt.Sprintf("m%04d", i%sources) }
 
 func (f *fleet) client(api int) *client.Client {
-	c, err := client.New(client.Config{URL: "http://" + f.apis[api].address, Token: migration.NewSecret(token)})
+	c, err := client.New(client.Config{
+		URL: "http://" + f.apis[api].address, Token: migration.NewSecret(f.token()), HTTP: &http.Client{Transport: f.told},
+	})
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	return c
-}
-
-// start starts the node's next process.
-func (f *fleet) start(n *node) {
-	n.starts++
-	log, err := os.Create(filepath.Join(f.dir, fmt.Sprintf("%s-%02d.log", n.name, n.starts)))
-	if err != nil {
-		f.t.Error(err)
-		return
-	}
-	defer func() { _ = log.Close() }() // the process has its own
-	cmd := exec.Command(filepath.Join(bin, n.program))
-	cmd.Env = slices.Concat(f.env, []string{"MAILHAUL_LISTEN=" + n.address})
-	cmd.Stdout, cmd.Stderr = log, log
-	n.process, n.began = servers.Start(f.t, cmd), time.Now()
-}
-
-func (n *node) ready() bool {
-	res, err := http.Get("http://" + n.address + "/readyz")
-	if err != nil {
-		return false
-	}
-	_ = res.Body.Close()
-	return res.StatusCode == http.StatusOK
 }
 
 // batch asks any API that answers for the batch.
@@ -172,45 +146,6 @@ func (f *fleet) await(what string, patience time.Duration, met func() bool) {
 		}
 	}
 }
-
-// replace ends the process of a node by a signal; after a while another takes its
-// place. It tells when the signal was sent.
-func (n *node) replace(f *fleet, s syscall.Signal, next time.Duration) (at time.Time, err error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	at = time.Now()
-	if err := n.process.Signal(s); err != nil {
-		return at, fmt.Errorf("%s: %w", s, err)
-	}
-	code, err := n.process.Wait(30 * time.Second)
-	if err != nil {
-		return at, err
-	}
-	if s == syscall.SIGTERM && code != 0 && (code != -1 || at.Sub(n.began) > newborn) {
-		err = fmt.Errorf("it exits with %d after SIGTERM", code)
-	}
-	pause(next)
-	f.start(n)
-	return at, err
-}
-
-// freeze stops a node's process for a time; it may be killed meanwhile.
-func (n *node) freeze(lasts time.Duration) error {
-	n.mu.Lock()
-	frozen := n.process
-	n.mu.Unlock()
-	if err := frozen.Signal(syscall.SIGSTOP); err != nil {
-		return err
-	}
-	pause(lasts)
-	if err := frozen.Signal(syscall.SIGCONT); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	return nil
-}
-
-// pause is how long an accident lasts: nothing is waited for.
-func pause(d time.Duration) { <-time.After(d) }
 
 // redisDo sends one command to the Redis.
 func (f *fleet) redisDo(command string) error {

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/client"
-	"github.com/mailhaul/mailhaul/test/servers"
 )
 
 const (
@@ -34,21 +33,25 @@ type outcome struct {
 	doubled, differing int
 	crossings          int
 	hit                int // mailboxes of killed workers
-	slowest            time.Duration
-	takeovers, lost    int // lines of the logs
-	failed             bool
+	// slowest of them to go on: after a kill, and after an outage that followed it.
+	slowest, slowestAway time.Duration
+	takeovers            int // lines of the logs
+	missed               int // accidents that no pass was under way for
+	searched             int64
+	failed               bool
 }
 
 // run lets one schedule happen and judges what is left.
-func run(t *testing.T, old *servers.IMAP, s schedule, z size) (o outcome) {
+func run(t *testing.T, old *oldServer, s schedule, z size) (o outcome) {
 	o.schedule = s
 	defer func() { o.failed = t.Failed() }()
 	t.Log(s)
-	f := newFleet(t, old, newKeeper(t, s.database), z.users)
+	f := newFleet(t, old, newKeeper(t, s.database), z)
 	t.Cleanup(f.tell)
 	for _, w := range f.workers {
 		f.start(w)
 	}
+	f.plant()
 	if _, err := f.client(0).Do(t.Context(), batchName, "start"); err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +65,10 @@ func run(t *testing.T, old *servers.IMAP, s schedule, z size) (o outcome) {
 		if a.err != nil {
 			t.Errorf("%s: %v", a.accident, a.err)
 		}
+		if !a.hit {
+			o.missed++
+			t.Log(a)
+		}
 	}
 	f.await("the batch is in step", patience, func() bool {
 		b, err := f.batch()
@@ -72,16 +79,17 @@ func run(t *testing.T, old *servers.IMAP, s schedule, z size) (o outcome) {
 	if b, err := f.batch(); err != nil || b.Status != "Synced" {
 		t.Errorf("the batch is %s, %v: %v", b.Status, err, b.Counts)
 	}
-	o.takeovers, o.lost = f.logged("pass of a worker that is gone taken over"), f.logged(`"leaseLost"`)
-	f.judgeMail(old, z, &o)
+	o.takeovers = f.logged("pass of a worker that is gone taken over")
+	f.judgeMail(z, &o)
 	f.judgeWriters(&o, accidents)
+	o.searched = f.search()
 	return o
 }
 
 var fault = regexp.MustCompile(`(\w+)=(\d+)`)
 
 // judgeMail has the independent judge compare all mailboxes.
-func (f *fleet) judgeMail(old *servers.IMAP, z size, o *outcome) {
+func (f *fleet) judgeMail(z size, o *outcome) {
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	turns := make(chan struct{}, 2)
@@ -89,7 +97,7 @@ func (f *fleet) judgeMail(old *servers.IMAP, z size, o *outcome) {
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			out, err := exec.Command("python3", "../../bench/verify.py", "--src", addr(old.Port), "--dst", addr(f.new.Port),
+			out, err := exec.Command("python3", "../../bench/verify.py", "--src", addr(f.old.Port), "--dst", addr(f.new.Port),
 				"--user", sourceOf(i), "--dst-user", mailboxName(i), "--show", "8").CombinedOutput()
 			if err == nil && strings.HasPrefix(string(out), "SAME") {
 				return
@@ -107,7 +115,7 @@ func (f *fleet) judgeMail(old *servers.IMAP, z size, o *outcome) {
 				}
 			}
 			o.differing++
-			if only && o.class == freezes {
+			if only && o.frozen() {
 				f.t.Logf("%s: %s", mailboxName(i), out)
 				return
 			}
@@ -129,24 +137,32 @@ func (f *fleet) judgeWriters(o *outcome, accidents []happened) {
 	found := crossings(deeds)
 	o.crossings = len(found)
 	for _, c := range found {
-		if o.class == freezes {
+		if o.frozen() {
 			f.t.Logf("two writers: %s", c)
 		} else {
 			f.t.Errorf("two writers: %s", c)
 		}
 	}
 	var killed []time.Time
+	var outages []away
 	for _, a := range accidents {
-		if a.kind == killWorker {
+		switch a.kind {
+		case killWorker:
 			killed = append(killed, a.at)
+		case killRedis, stopDatabase:
+			outages = append(outages, away{a.at, a.over})
 		}
 	}
-	for _, r := range recoveries(deeds, killed) {
+	slices.SortFunc(outages, func(a, b away) int { return a.from.Compare(b.from) })
+	for _, r := range recoveries(deeds, killed, outages) {
 		o.hit++
-		o.slowest = max(o.slowest, r.took)
-		// Where Redis or the database was away too, recovery waits for them.
-		if o.class == kills && (r.took < 0 || r.took > goOn) {
-			f.t.Errorf("%s stood still for %s after its worker was killed, want at most %s", r.user, r.took, goOn)
+		slowest, from := &o.slowest, "its worker was killed"
+		if r.waited {
+			slowest, from = &o.slowestAway, "Redis and the database answered again after its worker was killed"
+		}
+		*slowest = max(*slowest, r.took)
+		if r.took < 0 || r.took > goOn {
+			f.t.Errorf("%s stood still for %s after %s, want at most %s", r.user, r.took, from, goOn)
 		}
 	}
 }
@@ -185,15 +201,16 @@ func (f *fleet) tell() {
 func table(outcomes []outcome) string {
 	slices.SortFunc(outcomes, func(a, b outcome) int { return cmp.Compare(a.seed, b.seed) })
 	var b strings.Builder
-	fmt.Fprintf(&b, "%6s %-9s %-9s %9s %8s %7s %8s %7s %8s %9s %9s %6s %8s %s\n", "seed", "class", "database", "accidents", "took", "copied", "adopted",
-		"doubled", "surplus", "crossings", "takeovers", "killed", "slowest", "")
+	fmt.Fprintf(&b, "%6s %-9s %-9s %9s %6s %8s %7s %8s %7s %8s %9s %9s %6s %8s %10s %9s\n", "seed", "class", "database", "accidents", "missed", "took",
+		"copied", "adopted", "doubled", "surplus", "crossings", "takeovers", "killed", "slowest", "after away", "searched")
 	for _, o := range outcomes {
 		verdict := "ok"
 		if o.failed {
 			verdict = "FAILED"
 		}
-		fmt.Fprintf(&b, "%6d %-9s %-9s %9d %7.1fs %7d %8d %7d %8d %9d %9d %6d %7.1fs %s\n", o.seed, o.class, o.database, len(o.accidents), o.took.Seconds(),
-			o.messages.Copied, o.messages.Adopted, o.doubled, o.messages.Surplus, o.crossings, o.takeovers, o.hit, o.slowest.Seconds(), verdict)
+		fmt.Fprintf(&b, "%6d %-9s %-9s %9d %6d %7.1fs %7d %8d %7d %8d %9d %9d %6d %7.1fs %9.1fs %6d MB %s\n", o.seed, o.class, o.database,
+			len(o.accidents), o.missed, o.took.Seconds(), o.messages.Copied, o.messages.Adopted, o.doubled, o.messages.Surplus, o.crossings,
+			o.takeovers, o.hit, o.slowest.Seconds(), o.slowestAway.Seconds(), o.searched>>20, verdict)
 	}
 	return b.String()
 }

@@ -16,7 +16,7 @@ const (
 	freezes  class = "freezes"  // workers stand still, then go on as if nothing had been
 	redis    class = "redis"    // Redis forgets, dies, loses its leases
 	database class = "database" // the database does not answer
-	mixed    class = "mixed"    // all of it but freezes
+	mixed    class = "mixed"    // all of it, half of them with a freeze
 )
 
 var classes = []class{kills, freezes, redis, database, mixed}
@@ -61,10 +61,13 @@ type schedule struct {
 	class class
 	// database is PostgreSQL for odd seeds, SQLite for even ones, unless one was asked
 	// for.
-	database string
-	// span is the time in which accidents begin.
-	span      time.Duration
+	database  string
 	accidents []accident
+}
+
+// frozen tells whether a worker stands still in it, after which two may have written.
+func (s schedule) frozen() bool {
+	return slices.ContainsFunc(s.accidents, func(a accident) bool { return a.kind == freezeWorker })
 }
 
 func (s schedule) String() string {
@@ -76,16 +79,17 @@ func (s schedule) String() string {
 	return b.String()
 }
 
-// plan makes the schedule of a seed; the seed chooses the class too.
-func plan(seed uint64, span time.Duration) schedule {
-	s := schedule{seed: seed, class: classes[seed%uint64(len(classes))], span: span}
+// plan makes the schedule of a seed; the seed chooses the class too. Accidents begin
+// in the size's span, and each waits then until there is a pass that it can hit.
+func plan(seed uint64, z size) schedule {
+	s := schedule{seed: seed, class: classes[seed%uint64(len(classes))]}
 	if s.database = *databaseFlag; s.database == "" {
 		s.database = []string{"sqlite", "postgres"}[seed%2]
 	}
 	r := rand.New(rand.NewPCG(seed, 0))
 	add := func(n int, k kind, shortest, longest time.Duration) {
 		for range n {
-			a := accident{at: upTo(r, 0, span), kind: k, lasts: upTo(r, shortest, longest)}
+			a := accident{at: upTo(r, 0, z.span), kind: k, lasts: upTo(r, shortest, longest)}
 			switch k {
 			case killAPI:
 				a.who = r.IntN(apis)
@@ -96,31 +100,33 @@ func plan(seed uint64, span time.Duration) schedule {
 		}
 	}
 	few := func(most int) int { return 1 + r.IntN(most) }
+	const soon, later = 200 * time.Millisecond, 3 * time.Second
 	switch s.class {
 	case kills:
-		add(5, killWorker, 200*time.Millisecond, 3*time.Second)
+		add(z.kills, killWorker, soon, later)
 	case freezes:
-		add(1, freezeWorker, 40*time.Second, 40*time.Second)
+		add(1, freezeWorker, z.frozen, z.frozen)
 		// Those that wake while the mailbox is just being taken over.
-		add(few(2), freezeWorker, 7*time.Second, 25*time.Second)
-		add(1, killWorker, 200*time.Millisecond, 3*time.Second)
+		add(few(2), freezeWorker, min(7*time.Second, z.frozen), min(25*time.Second, z.frozen))
+		add(2, killWorker, soon, later)
 	case redis:
 		add(few(2), flushRedis, 0, 0)
 		add(few(3), dropLeases, 0, 0)
-		add(1, killRedis, 15*time.Second, 15*time.Second)
-		add(few(2), killWorker, 200*time.Millisecond, 3*time.Second)
+		add(1, killRedis, z.redisAway, z.redisAway)
+		add(few(3), killWorker, soon, later)
 	case database:
-		add(1, stopDatabase, 10*time.Second, 10*time.Second)
-		add(few(2), killAPI, 200*time.Millisecond, 3*time.Second)
-		add(few(2), killWorker, 200*time.Millisecond, 3*time.Second)
+		add(1, stopDatabase, z.databaseAway, z.databaseAway)
+		add(few(2), killAPI, soon, later)
+		add(few(3), killWorker, soon, later)
 	case mixed:
-		add(few(3), killWorker, 200*time.Millisecond, 3*time.Second)
+		add(z.kills, killWorker, soon, later)
 		add(few(2), renewWorker, 0, 0)
-		add(1, killAPI, 200*time.Millisecond, 3*time.Second)
+		add(1, killAPI, soon, later)
 		add(1, flushRedis, 0, 0)
 		add(1, dropLeases, 0, 0)
-		add(1, killRedis, time.Second, 15*time.Second)
-		add(1, stopDatabase, time.Second, 10*time.Second)
+		add(1, killRedis, z.redisAway, z.redisAway)
+		add(1, stopDatabase, z.databaseAway, z.databaseAway)
+		add(r.IntN(2), freezeWorker, z.frozen, z.frozen)
 	}
 	slices.SortStableFunc(s.accidents, func(a, b accident) int { return int(a.at - b.at) })
 	return s

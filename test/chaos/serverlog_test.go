@@ -120,16 +120,23 @@ func crossings(deeds []deed) (found []crossing) {
 	return found
 }
 
+// away is a time in which Redis or the database did not answer.
+type away struct{ from, to time.Time }
+
 // recovery is how long a mailbox stood still after its worker was killed.
 type recovery struct {
 	user string
-	took time.Duration // until somebody wrote into it again, or left it in step
+	// took is the time until somebody wrote into it again, or left it in step: since the
+	// kill, or since the last outage in between was over. -1: for ever.
+	took time.Duration
+	// waited tells whether there was such an outage.
+	waited bool
 }
 
 // recoveries looks for the connections that ended without LOGOUT when a worker was
 // killed at one of the times, and for what next happened to their mailboxes. A
 // mailbox that was hit again before is counted from the last hit.
-func recoveries(deeds []deed, killed []time.Time) (out []recovery) {
+func recoveries(deeds []deed, killed []time.Time, outages []away) (out []recovery) {
 	const soon = 1500 * time.Millisecond
 	hit := map[string]time.Time{}
 	for _, d := range deeds {
@@ -143,7 +150,8 @@ func recoveries(deeds []deed, killed []time.Time) (out []recovery) {
 		case wrote, left:
 			// What was under way when the worker died still arrives.
 			if k, waits := hit[d.user]; waits && d.at.Sub(k) > soon {
-				out = append(out, recovery{user: d.user, took: d.at.Sub(k)})
+				from, waited := since(k, d.at, outages)
+				out = append(out, recovery{user: d.user, took: d.at.Sub(from), waited: waited})
 				delete(hit, d.user)
 			}
 		}
@@ -152,4 +160,19 @@ func recoveries(deeds []deed, killed []time.Time) (out []recovery) {
 		out = append(out, recovery{user: user, took: -1})
 	}
 	return out
+}
+
+// since is when a mailbox that stood still from one time to another could have gone
+// on at last: when the last outage meanwhile was over.
+func since(from, to time.Time, outages []away) (at time.Time, waited bool) {
+	at = from
+	for _, o := range outages {
+		if o.from.Before(to) && o.to.After(at) {
+			at, waited = o.to, true
+		}
+	}
+	if at.After(to) {
+		at = to // it went on before the outage was over
+	}
+	return at, waited
 }
