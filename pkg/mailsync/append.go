@@ -26,6 +26,7 @@ type appends struct {
 	appender mailbox.Appender
 	window   []sent
 	bytes    int64
+	begun    time.Time // of the window
 	windows  chan []sent
 	received chan struct{} // closed when the goroutine has ended
 }
@@ -52,12 +53,15 @@ func (x *folderWrite) startAppends(ctx context.Context) error {
 
 // add sends one message and closes the window when it is full.
 func (a *appends) add(ctx context.Context, m *mailbox.Message, flags mailbox.Flags) error {
+	if len(a.window) == 0 {
+		a.begun = time.Now()
+	}
 	a.window = append(a.window, sent{m.UID, m.Flags, m.Size})
 	a.bytes += m.Size
 	out := *m
 	out.Flags = flags
 	err := a.appender.Add(ctx, mailbox.NewMessage{Message: out})
-	if err == nil && (len(a.window) >= a.x.p.job.Window || a.bytes >= windowBytes) {
+	if err == nil && (len(a.window) >= a.x.p.job.Window || a.bytes >= windowBytes || time.Since(a.begun) >= windowTime) {
 		err = a.flush(ctx)
 	}
 	if err != nil {

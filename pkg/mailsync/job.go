@@ -66,6 +66,9 @@ const (
 	windowMessages = 200
 	windowBytes    = 8 << 20
 	windowsAhead   = 4
+	// windowTime closes one that fills slowly: what was asked between windows, and the
+	// server's answer, would be waited for too long.
+	windowTime = 5 * time.Second
 
 	// readAhead bounds the messages in memory between source and target, in bytes;
 	// larger ones than streamAbove never are there whole.
