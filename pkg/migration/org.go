@@ -68,6 +68,8 @@ type Lease struct {
 	TargetEndpointID int64
 	State            LeaseState
 	WorkerID         string
+	// Since is when the worker claimed it, by the worker's clock: to be shown.
+	Since time.Time
 	// Beat is raised by the holder every few seconds; an observer that saw it stand
 	// still for long enough on its own clock takes the holder for dead.
 	Beat int64

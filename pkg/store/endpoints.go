@@ -145,20 +145,12 @@ func (s *Store) SetPark(ctx context.Context, endpointID int64, p migration.Park)
 	})
 }
 
-// Slots is how many passes of a kind hold a slot at an endpoint.
-type Slots struct {
-	EndpointID, OrgID int64
-	Org, Endpoint     string
-	Kind              migration.PassKind
-	InUse             int
-}
-
 // SlotsInUse returns the slots in use, over all organisations. A pass that has both
 // sides at one endpoint counts once.
-func (s *Store) SlotsInUse(ctx context.Context) ([]Slots, error) {
-	var out []Slots
+func (s *Store) SlotsInUse(ctx context.Context) ([]migration.Slots, error) {
+	var out []migration.Slots
 	err := each(ctx, s.r, func(rows *sql.Rows) error {
-		var v Slots
+		var v migration.Slots
 		if err := rows.Scan(&v.EndpointID, &v.OrgID, &v.Org, &v.Endpoint, &v.Kind, &v.InUse); err != nil {
 			return err
 		}

@@ -38,11 +38,11 @@ func (s *Store) Finish(ctx context.Context, token int64, next migration.UserStat
 				return err
 			}
 		}
-		known := h.totals.Bytes
+		known := h.totals
 		if h.running {
-			known += h.last.Bytes
+			known = known.Add(h.last)
 		}
-		if err := s.countUsage(ctx, tx, h, totals.Bytes-known, !next.FirstSyncedAt.IsZero()); err != nil {
+		if err := s.countUsage(ctx, tx, h, totals.Copied-known.Copied, totals.Bytes-known.Bytes, !next.FirstSyncedAt.IsZero()); err != nil {
 			return err
 		}
 		unsettled := unsettledAfter(h.Unsettled, next)

@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	leaseColumns = `token, user_id, kind, source_endpoint_id, target_endpoint_id, state, worker_id, beat, unsettled`
+	leaseColumns = `token, user_id, kind, source_endpoint_id, target_endpoint_id, state, worker_id, beat, unsettled, since`
 
 	// freeLease ends with a condition. A free row says nothing of who held it; token
 	// and unsettled stay.
 	freeLease = `UPDATE leases SET state = 'free', org_id = 0, user_id = NULL, kind = '', source_endpoint_id = 0, target_endpoint_id = 0,
-		worker_id = '', progressed = FALSE`
+		worker_id = '', progressed = FALSE, since = NULL`
 	freeQueuedOfBatch = ` WHERE user_id IS NOT NULL AND state = 'queued'
 		AND EXISTS (SELECT 1 FROM users u WHERE u.id = leases.user_id AND u.batch_id = $1)`
 	freeQueuedOfUser = ` WHERE user_id = $1 AND state = 'queued'`
 )
 
 func leaseDest(l *migration.Lease) []any {
-	return []any{&l.Token, &l.UserID, &l.Kind, &l.SourceEndpointID, &l.TargetEndpointID, &l.State, &l.WorkerID, &l.Beat, &l.Unsettled}
+	return []any{&l.Token, &l.UserID, &l.Kind, &l.SourceEndpointID, &l.TargetEndpointID, &l.State, &l.WorkerID, &l.Beat, &l.Unsettled, timeInto{&l.Since}}
 }
 
 // Claim makes a queued lease the worker's, exactly once, and its user a running one.
@@ -33,8 +33,8 @@ func (s *Store) Claim(ctx context.Context, token int64, workerID string) (migrat
 		if err := s.shareBatchOfLease(ctx, tx, token); err != nil {
 			return err
 		}
-		err := tx.QueryRowContext(ctx, `UPDATE leases SET state = 'running', worker_id = $2, beat = beat + 1
-			WHERE token = $1 AND state = 'queued' RETURNING `+leaseColumns, token, workerID).Scan(leaseDest(&l)...)
+		err := tx.QueryRowContext(ctx, `UPDATE leases SET state = 'running', worker_id = $2, beat = beat + 1, since = $3
+			WHERE token = $1 AND state = 'queued' RETURNING `+leaseColumns, token, workerID, at(s.now())).Scan(leaseDest(&l)...)
 		if errors.Is(err, sql.ErrNoRows) {
 			return migration.ErrLeaseLost
 		}

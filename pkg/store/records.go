@@ -86,11 +86,11 @@ func (s *Store) Commit(ctx context.Context, token int64, w migration.Window) err
 		if _, err := tx.ExecContext(ctx, `UPDATE users SET running = TRUE, `+assign(lastColumns, 2)+` WHERE id = $1`, args...); err != nil {
 			return err
 		}
-		known := int64(0)
+		var known migration.Tally
 		if h.running {
-			known = h.last.Bytes
+			known = h.last
 		}
-		if err := s.countUsage(ctx, tx, h, w.Tally.Bytes-known, false); err != nil {
+		if err := s.countUsage(ctx, tx, h, w.Tally.Copied-known.Copied, w.Tally.Bytes-known.Bytes, false); err != nil {
 			return err
 		}
 		// A record written over and over is no progress: a pass that always dies at the

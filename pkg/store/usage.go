@@ -10,11 +10,11 @@ import (
 // usageParts is over how many rows a day of an organisation is spread.
 const usageParts = 16
 
-// countUsage adds a pass's bytes to its organisation's day. With synced the user had
+// countUsage adds a pass's messages and bytes to its organisation's day. With synced the user had
 // a first sync: its mailbox counts once for the organisation, also when it is removed
 // and comes again.
-func (s *Store) countUsage(ctx context.Context, tx *sql.Tx, h *holder, bytes int64, synced bool) error {
-	bytes = max(bytes, 0)
+func (s *Store) countUsage(ctx context.Context, tx *sql.Tx, h *holder, messages, bytes int64, synced bool) error {
+	messages, bytes = max(messages, 0), max(bytes, 0)
 	mailboxes := 0
 	if synced && h.countedBy != h.orgID {
 		mailboxes = 1
@@ -22,12 +22,13 @@ func (s *Store) countUsage(ctx context.Context, tx *sql.Tx, h *holder, bytes int
 			return err
 		}
 	}
-	if bytes == 0 && mailboxes == 0 {
+	if messages == 0 && bytes == 0 && mailboxes == 0 {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO usage (org_id, day, part, bytes, mailboxes) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (org_id, day, part) DO UPDATE SET bytes = usage.bytes + excluded.bytes, mailboxes = usage.mailboxes + excluded.mailboxes`,
-		h.orgID, s.today(), h.Token%usageParts, bytes, mailboxes)
+	_, err := tx.ExecContext(ctx, `INSERT INTO usage (org_id, day, part, bytes, mailboxes, messages) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (org_id, day, part) DO UPDATE SET bytes = usage.bytes + excluded.bytes, mailboxes = usage.mailboxes + excluded.mailboxes,
+			messages = usage.messages + excluded.messages`,
+		h.orgID, s.today(), h.Token%usageParts, bytes, mailboxes, messages)
 	return err
 }
 
