@@ -20,7 +20,7 @@ func newEndpointCommand(g *global) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return emitList(g, list, endpointColumns[:8])
+			return emitList(g, list, endpointColumns[:9])
 		}),
 		simple(g, "get NAME", "Show an endpoint", 1, func(cmd *cobra.Command, c *client.Client, args []string) error {
 			e, err := c.Endpoint(cmd.Context(), args[0])
@@ -58,6 +58,7 @@ var endpointColumns = []column[client.Endpoint]{
 	{"ADMIN", func(e client.Endpoint) string { return e.AdminUser }},
 	{"MIGRATIONS", func(e client.Endpoint) string { return number(e.MaxConcurrentMigrations) }},
 	{"RESYNCS", func(e client.Endpoint) string { return number(e.MaxConcurrentIncrementalSyncs) }},
+	{"LIMITS", limits},
 	{"STATE", func(e client.Endpoint) string {
 		switch {
 		case e.Parked == nil:
@@ -119,6 +120,10 @@ func (f *endpointFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.TestMailbox, "test-mailbox", "", "whom the administrator opens in the test")
 	fl.IntVar(&f.MaxConcurrentMigrations, "max-concurrent-migrations", 0, "mailboxes at once over the whole fleet (20)")
 	fl.IntVar(&f.MaxConcurrentIncrementalSyncs, "max-concurrent-incremental-syncs", 0, "of those, resyncs (10)")
+	fl.StringVar(&f.Hours, "hours", "", "when it may be used, such as 'Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 Europe/Berlin' (always; zone UTC)")
+	fl.Var(bytesFlag{&f.DailyBytes}, "daily-bytes", "bytes of messages a day (UTC), such as 2500M; 0 for no limit")
+	fl.Var(bytesFlag{&f.BytesPerSecond}, "bytes-per-second", "over the whole fleet, such as 10M; 0 for no limit")
+	fl.Int64Var(&f.MessagesPerSecond, "messages-per-second", 0, "over the whole fleet; 0 for no limit")
 }
 
 func newEndpointCreate(g *global) *cobra.Command {
@@ -160,6 +165,10 @@ func newEndpointSet(g *global) *cobra.Command {
 			"test-mailbox":                     func() { in.TestMailbox = &f.TestMailbox },
 			"max-concurrent-migrations":        func() { in.MaxConcurrentMigrations = &f.MaxConcurrentMigrations },
 			"max-concurrent-incremental-syncs": func() { in.MaxConcurrentIncrementalSyncs = &f.MaxConcurrentIncrementalSyncs },
+			"hours":                            func() { in.Hours = &f.Hours },
+			"daily-bytes":                      func() { in.DailyBytes = &f.DailyBytes },
+			"bytes-per-second":                 func() { in.BytesPerSecond = &f.BytesPerSecond },
+			"messages-per-second":              func() { in.MessagesPerSecond = &f.MessagesPerSecond },
 		} {
 			if cmd.Flags().Changed(name) {
 				set()

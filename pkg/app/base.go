@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	_ "time/tzdata" // hours of endpoints name zones, and a container may have no files of them
 
 	"go.uber.org/zap"
 

@@ -55,6 +55,10 @@ type EndpointSpec struct {
 	TestMailbox                   string `json:"testMailbox,omitempty" doc:"whom the administrator opens in the test"`
 	MaxConcurrentMigrations       int    `json:"maxConcurrentMigrations,omitempty" doc:"passes at once over the whole fleet (20)"`
 	MaxConcurrentIncrementalSyncs int    `json:"maxConcurrentIncrementalSyncs,omitempty" doc:"of those, resyncs (10)"`
+	Hours                         string `json:"hours,omitempty" doc:"when it may be used, such as Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 Europe/Berlin; empty: always"`
+	DailyBytes                    int64  `json:"dailyBytes,omitempty" doc:"bytes of messages a day (UTC); 0: no limit"`
+	BytesPerSecond                int64  `json:"bytesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
+	MessagesPerSecond             int64  `json:"messagesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
 }
 
 // NewEndpoint asks for an endpoint.
@@ -79,6 +83,10 @@ type EndpointChange struct {
 	TestMailbox                   *string `json:"testMailbox,omitempty" doc:"whom the administrator opens in the test"`
 	MaxConcurrentMigrations       *int    `json:"maxConcurrentMigrations,omitempty" doc:"passes at once over the whole fleet"`
 	MaxConcurrentIncrementalSyncs *int    `json:"maxConcurrentIncrementalSyncs,omitempty" doc:"of those, resyncs"`
+	Hours                         *string `json:"hours,omitempty" doc:"when it may be used, such as Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 Europe/Berlin; empty: always"`
+	DailyBytes                    *int64  `json:"dailyBytes,omitempty" doc:"bytes of messages a day (UTC); 0: no limit"`
+	BytesPerSecond                *int64  `json:"bytesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
+	MessagesPerSecond             *int64  `json:"messagesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
 }
 
 // Endpoint is an endpoint; secrets are never told.
@@ -97,6 +105,10 @@ type Endpoint struct {
 	TestMailbox                   string    `json:"testMailbox" doc:"whom the administrator opens in the test"`
 	MaxConcurrentMigrations       int       `json:"maxConcurrentMigrations" doc:"passes at once over the whole fleet"`
 	MaxConcurrentIncrementalSyncs int       `json:"maxConcurrentIncrementalSyncs" doc:"of those, resyncs"`
+	Hours                         string    `json:"hours" doc:"when it may be used; empty: always"`
+	DailyBytes                    int64     `json:"dailyBytes" doc:"bytes of messages a day (UTC); 0: no limit"`
+	BytesPerSecond                int64     `json:"bytesPerSecond" doc:"over the whole fleet; 0: no limit"`
+	MessagesPerSecond             int64     `json:"messagesPerSecond" doc:"over the whole fleet; 0: no limit"`
 	CreatedAt                     time.Time `json:"createdAt" doc:"when it was made"`
 	Parked                        *Parked   `json:"parked" doc:"set while the endpoint rests after a fault of its own"`
 }

@@ -185,6 +185,25 @@ func checkEndpointSpec(s *migration.EndpointSpec) error {
 		return fault(migration.InvalidArgument, "maxConcurrentIncrementalSyncs %d is not between 1 and maxConcurrentMigrations, %d",
 			s.MaxConcurrentIncrementalSyncs, s.MaxConcurrentMigrations)
 	}
+	return checkLimits(s)
+}
+
+// checkLimits checks the limits besides passes at once.
+func checkLimits(s *migration.EndpointSpec) error {
+	for _, limit := range []struct {
+		name string
+		n    int64
+	}{{"dailyBytes", s.DailyBytes}, {"bytesPerSecond", s.BytesPerSecond}, {"messagesPerSecond", s.MessagesPerSecond}} {
+		if limit.n < 0 {
+			return fault(migration.InvalidArgument, "%s %d is below 0: give the limit, or 0 for none", limit.name, limit.n)
+		}
+	}
+	if len(s.Hours) > maxText {
+		return fault(migration.InvalidArgument, "hours are longer than %d bytes", maxText)
+	}
+	if _, err := s.Hours.Week(); err != nil {
+		return fault(migration.InvalidArgument, "%v", err)
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -60,6 +61,8 @@ func TestEndpoints(t *testing.T) {
 		"pin without TLS":    {"name": "a", "host": "x", "tlsPin": strings.Repeat("a", 64), "security": "none"},
 		"any without TLS":    {"name": "a", "host": "x", "tlsInsecure": true, "security": "none"},
 		"unknown preset":     {"name": "a", "host": "x", "preset": "nonesuch"},
+		"hours":              {"name": "a", "host": "x", "hours": "at night"},
+		"daily bytes":        {"name": "a", "host": "x", "dailyBytes": -1},
 		"unknown field":      {"name": "a", "host": "x", "colour": "red"},
 	} {
 		if p := e.as(admin, "POST", inDefault+"/endpoints", body, 422); p["code"] != "InvalidArgument" {
@@ -87,6 +90,26 @@ func TestEndpointsPinIsTestedAndShown(t *testing.T) {
 	e.as(admin, "POST", inDefault+"/endpoints/old/test", map[string]any{"user": "bob", "password": "x"}, 200)
 	if last := e.mail.seen[len(e.mail.seen)-1]; !last.TLSInsecure {
 		t.Errorf("tested with %+v", last)
+	}
+}
+
+func TestEndpointsLimitsAreSetShownAndTakenBack(t *testing.T) {
+	e := newEnv(t)
+	admin := e.token("default", migration.Admin)
+	limits := map[string]any{"hours": "Mon-Fri 20:00-06:00 Europe/Berlin", "dailyBytes": 2e9, "bytesPerSecond": 1e6, "messagesPerSecond": 5.0}
+	body := map[string]any{"name": "old", "host": "imap.example.com"}
+	maps.Copy(body, limits)
+	made := e.as(admin, "POST", inDefault+"/endpoints", body, 201)
+	none := map[string]any{"hours": "", "dailyBytes": 0.0, "bytesPerSecond": 0.0, "messagesPerSecond": 0.0}
+	changed := e.as(admin, "PATCH", inDefault+"/endpoints/old", none, 200)
+	for name := range limits {
+		if made[name] != limits[name] || changed[name] != none[name] {
+			t.Errorf("%s made as %v, changed to %v", name, made[name], changed[name])
+		}
+	}
+	p := e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"hours": "Mo-Fr 18:00-06:00"}, 422)
+	if !strings.Contains(p["detail"].(string), "Mon-Fri") {
+		t.Errorf("the answer does not say what to write: %v", p)
 	}
 }
 

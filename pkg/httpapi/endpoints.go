@@ -111,6 +111,12 @@ func applyEndpoint(s *migration.EndpointSpec, c client.EndpointChange) {
 	set(&s.TestMailbox, c.TestMailbox)
 	set(&s.MaxConcurrentMigrations, c.MaxConcurrentMigrations)
 	set(&s.MaxConcurrentIncrementalSyncs, c.MaxConcurrentIncrementalSyncs)
+	if c.Hours != nil {
+		s.Hours = migration.Hours(*c.Hours)
+	}
+	set(&s.DailyBytes, c.DailyBytes)
+	set(&s.BytesPerSecond, c.BytesPerSecond)
+	set(&s.MessagesPerSecond, c.MessagesPerSecond)
 }
 
 // set puts *from, where there is one, into to.

@@ -66,6 +66,7 @@ func endpointWire(e migration.Endpoint) client.Endpoint {
 		TLSPin: e.TLSPin, TLSInsecure: e.TLSInsecure,
 		LoginTemplate: e.LoginTemplate, AdminUser: e.AdminUser, AdminPasswordSet: len(e.AdminSecret) > 0, TestMailbox: e.TestMailbox,
 		MaxConcurrentMigrations: e.MaxConcurrentMigrations, MaxConcurrentIncrementalSyncs: e.MaxConcurrentIncrementalSyncs,
+		Hours: string(e.Hours), DailyBytes: e.DailyBytes, BytesPerSecond: e.BytesPerSecond, MessagesPerSecond: e.MessagesPerSecond,
 		CreatedAt: e.CreatedAt.UTC(),
 	}
 	if p := e.Park; p.Held || !p.Until.IsZero() {
@@ -83,6 +84,7 @@ func endpointSpec(s client.EndpointSpec) migration.EndpointSpec {
 		Trust:         migration.Trust{TLSPin: s.TLSPin, TLSInsecure: s.TLSInsecure},
 		LoginTemplate: s.LoginTemplate, AdminUser: s.AdminUser, TestMailbox: s.TestMailbox,
 		MaxConcurrentMigrations: s.MaxConcurrentMigrations, MaxConcurrentIncrementalSyncs: s.MaxConcurrentIncrementalSyncs,
+		Hours: migration.Hours(s.Hours), DailyBytes: s.DailyBytes, BytesPerSecond: s.BytesPerSecond, MessagesPerSecond: s.MessagesPerSecond,
 	}
 }
 

@@ -46,6 +46,13 @@ type EndpointSpec struct {
 	// MaxConcurrentIncrementalSyncs the resyncs among them.
 	MaxConcurrentMigrations       int
 	MaxConcurrentIncrementalSyncs int
+
+	// Further limits over the whole fleet; 0 and "" are none. DailyBytes is of messages
+	// copied, between two midnights in UTC.
+	Hours             Hours
+	DailyBytes        int64
+	BytesPerSecond    int64
+	MessagesPerSecond int64
 }
 
 // The defaults of an EndpointSpec.
