@@ -29,8 +29,7 @@ type Bucket struct {
 
 	mu      sync.Mutex
 	queue   []*waiter
-	drawing bool          // a goroutine asks for tokens
-	changed chan struct{} // closed when the rate has changed
+	drawing bool // a goroutine asks for tokens
 
 	inHand  int64
 	drawn   time.Time // when the last tokens came
@@ -45,7 +44,7 @@ type waiter struct {
 }
 
 func newBucket(l *Limiter, key string, share func() float64) *Bucket {
-	return &Bucket{limiter: l, key: key, share: share, changed: make(chan struct{})}
+	return &Bucket{limiter: l, key: key, share: share}
 }
 
 // Piece is how many bytes should go at a time: so few that all who share the rate have
@@ -109,7 +108,8 @@ func (b *Bucket) leave(w *waiter) {
 	}
 }
 
-// set changes the rate. What waits for the old one asks anew.
+// set changes the rate, for what is asked from now on: what is reserved already is for
+// a few seconds at most.
 func (b *Bucket) set(rate int64) {
 	if b.rate.Swap(rate) == rate {
 		return
@@ -117,8 +117,6 @@ func (b *Bucket) set(rate int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.inHand = min(b.inHand, chunk(rate))
-	close(b.changed)
-	b.changed = make(chan struct{})
 	if rate == 0 {
 		b.release()
 	}
@@ -135,7 +133,7 @@ func (b *Bucket) release() {
 // draw asks for tokens and gives them out, as long as somebody waits.
 func (b *Bucket) draw() {
 	for {
-		r, changed, waiting := b.next()
+		r, waiting := b.next()
 		if !waiting {
 			return
 		}
@@ -147,8 +145,6 @@ func (b *Bucket) draw() {
 			timer := time.NewTimer(g.wait)
 			select {
 			case <-timer.C:
-			case <-changed:
-				g.tokens = 0 // reserved at the old rate
 			case <-b.limiter.closing.Done():
 			}
 			timer.Stop()
@@ -158,7 +154,7 @@ func (b *Bucket) draw() {
 }
 
 // next says what to ask for; nobody waits: draw is over.
-func (b *Bucket) next() (r request, changed <-chan struct{}, waiting bool) {
+func (b *Bucket) next() (r request, waiting bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	rate := b.rate.Load()
@@ -167,7 +163,7 @@ func (b *Bucket) next() (r request, changed <-chan struct{}, waiting bool) {
 	}
 	if len(b.queue) == 0 || b.limiter.closing.Err() != nil {
 		b.drawing = false
-		return request{}, nil, false
+		return request{}, false
 	}
 	var need int64
 	for _, w := range b.queue {
@@ -180,7 +176,7 @@ func (b *Bucket) next() (r request, changed <-chan struct{}, waiting bool) {
 	}
 	b.stride = min(max(b.stride, need), chunk(rate))
 	least := min(b.queue[0].need, max(1, rate/piecesASecond))
-	return request{key: b.key, rate: rate, least: min(least, b.stride), want: b.stride}, b.changed, true
+	return request{key: b.key, rate: rate, least: min(least, b.stride), want: b.stride}, true
 }
 
 // pour gives tokens to those who wait, the first first, and keeps what is left.

@@ -33,6 +33,5 @@ end
 
 free = math.max(free, now - burst) + math.ceil(tokens * 1000000 / tonumber(ARGV[1]))
 local wait = math.max(0, free - now)
--- Spelled out: a number as large as this is rounded where Redis spells it.
-redis.call('SET', KEYS[1], string.format('%.0f', free), 'PX', math.ceil((wait + burst) / 1000))
+redis.call('SET', KEYS[1], free, 'PX', math.ceil((wait + burst) / 1000))
 return {tokens, wait}
