@@ -5,6 +5,7 @@
 # make docs     writes the references in docs/ anew, from the API and the commands
 # make chaos    accidents happen to a whole fleet for ten minutes; SEED=n begins with the nth schedule
 # make fuzz     strangers' bytes of every kind, FUZZTIME (10m) for each parser; prints executions and findings
+# make drain    workers in passes are asked to end, thirty times
 # make bench-fleet  limits, fairness and the price of scheduling, measured beside their targets
 # make bench    the speed table against mbsync and the raw ceiling (root; see bench/README.md)
 
@@ -40,6 +41,10 @@ chaos:
 FUZZTIME ?= 10m
 fuzz:
 	FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+drain:
+	.ci/deps dovecot-imapd redis-server postgresql python3
+	$(GO) test ./test/chaos -run Drain -v -count=1 -timeout 20m -chaos.drains 30
 
 bench-fleet:
 	.ci/deps dovecot-imapd redis-server postgresql python3

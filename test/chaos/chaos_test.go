@@ -90,6 +90,7 @@ var shortSeeds = []uint64{9, 4}
 const sources = 4
 
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	wanted, next := whole, func(n int) uint64 { return *seedFlag + uint64(n) }
 	runs, until := *runsFlag, time.Now().Add(*forFlag)
 	if runs == 0 && *forFlag == 0 {
