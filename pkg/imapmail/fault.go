@@ -77,6 +77,7 @@ var rules = []rule{
 
 	// Folders. A folder that is gone is found by the next survey.
 	{op: opAppend, codes: []string{"TRYCREATE", "NONEXISTENT"}, code: migration.SourceChanged, scope: migration.ScopeFolder},
+	{op: opAppend, texts: []string{"mailbox does not exist", "invalid mailbox name"}, code: migration.SourceChanged, scope: migration.ScopeFolder}, // Cyrus, Courier, without a code
 	{op: opSelect, kind: "NO", code: migration.SourceChanged, scope: migration.ScopeFolder},
 
 	// Messages.

@@ -46,6 +46,8 @@ func TestServersWordsBecomeFaults(t *testing.T) {
 
 		{"Dovecot, quota", opAppend, "x NO [OVERQUOTA] Quota exceeded (mailbox for user is full)", migration.QuotaExceeded, migration.ScopeUser, 0},
 		{"Cyrus, quota", opAppend, "x NO Over quota", migration.QuotaExceeded, migration.ScopeUser, 0},
+		{"Cyrus, no such folder", opAppend, "x NO Mailbox does not exist", migration.SourceChanged, migration.ScopeFolder, 0},
+		{"Courier, no such folder", opAppend, "x NO Invalid mailbox name.", migration.SourceChanged, migration.ScopeFolder, 0},
 		{"Courier, quota", opAppend, "x NO [ALERT] You exceeded your mail quota.", migration.QuotaExceeded, migration.ScopeUser, 0},
 		{"Cyrus, folder", opAppend, "x NO [TRYCREATE] Mailbox does not exist", migration.SourceChanged, migration.ScopeFolder, 0},
 		{"Courier, read-only", opAppend, "x NO Current box is selected READ-ONLY", migration.AuthorizationMissing, migration.ScopeFolder, 0},

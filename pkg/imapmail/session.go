@@ -23,6 +23,7 @@ type session struct {
 	namespace *imapclient.NamespaceCommand
 	root      *imapclient.ListCommand
 	naming    mailbox.Naming
+	greeting  string
 	others    []string // prefixes that are not the user's own
 	tags      int
 }
@@ -31,7 +32,7 @@ var _ mailbox.Session = (*session)(nil)
 
 // session hands the connection to go-imap, as one that is logged in already.
 func (b *opening) session() *session {
-	s := &session{account: b.account, conn: b.conn, words: b.words, caps: b.words.caps()}
+	s := &session{account: b.account, conn: b.conn, words: b.words, caps: b.words.caps(), greeting: b.greeting}
 	s.account.Root = strings.Trim(s.account.Root, "/")
 	s.naming = quirks(b.greeting)
 	b.conn.greeting = []byte("* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
@@ -55,6 +56,15 @@ func quirks(greeting string) mailbox.Naming {
 		return mailbox.Naming{Forbidden: "/"}
 	}
 	return mailbox.Naming{}
+}
+
+// usualPrefix is where a server that has no NAMESPACE keeps folders: Courier always
+// below INBOX, Cyrus where dots separate, which is its older default.
+func usualPrefix(greeting, delimiter string) string {
+	if delimiter == "." && (strings.Contains(greeting, "Courier-IMAP") || strings.Contains(greeting, "Cyrus IMAP")) {
+		return "INBOX."
+	}
+	return ""
 }
 
 func (s *session) Caps() mailbox.Caps { return s.caps }
@@ -81,6 +91,7 @@ func (s *session) settle() {
 	if s.root != nil {
 		if rows, err := s.root.Collect(); err == nil && len(rows) > 0 {
 			s.naming.Delimiter = delimiter(rows[0].Delim)
+			s.naming.Prefix = usualPrefix(s.greeting, s.naming.Delimiter)
 		}
 		s.root = nil
 	}

@@ -44,10 +44,22 @@ func account(s *servers.IMAP) imapmail.Account {
 	}
 }
 
-// suite runs the port's conformance suite; each subtest is a user of its own.
+// suite runs the port's conformance suite; each subtest is a user of its own. Users
+// are made many at once: it takes a process.
 func suite(t *testing.T, s *servers.IMAP) {
+	var made []imapmail.Account
 	mailboxtest.Run(t, func(t *testing.T) mailbox.Opener {
-		return imapmail.NewOpener(account(s), imapmail.Options{})
+		if len(made) == 0 {
+			var names []string
+			for range 40 {
+				made = append(made, account(s))
+				names = append(names, made[len(made)-1].User)
+			}
+			s.AddUsers(t, names...)
+		}
+		a := made[0]
+		made = made[1:]
+		return imapmail.NewOpener(a, imapmail.Options{})
 	})
 }
 
@@ -70,6 +82,32 @@ func TestDovecotConforms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			suite(t, servers.Dovecot(t, c))
+		})
+	}
+}
+
+func TestCyrusConforms(t *testing.T) {
+	for name, c := range map[string]servers.CyrusConfig{
+		"below INBOX with dots":      {},
+		"beside INBOX with slashes":  {UnixHierarchy: true},
+		"no LITERAL+ or MULTIAPPEND": {Suppress: "LITERAL+ MULTIAPPEND"},
+		"IMAP4rev1 and little else":  {Suppress: "LITERAL+ MULTIAPPEND UIDPLUS CONDSTORE QRESYNC LIST-STATUS LIST-EXTENDED SPECIAL-USE CREATE-SPECIAL-USE NAMESPACE ESEARCH ENABLE BINARY"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			suite(t, servers.Cyrus(t, c))
+		})
+	}
+}
+
+func TestCourierConforms(t *testing.T) {
+	for name, c := range map[string]servers.CourierConfig{
+		"as it comes":                {},
+		"IMAP4rev1 and nothing else": {Capability: "IMAP4rev1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			suite(t, servers.Courier(t, c))
 		})
 	}
 }

@@ -40,6 +40,8 @@ type IMAP struct {
 	Log     string         // path of its log file
 	MailDir string         // below it, each user's mail is in a directory of its name
 	PID     int
+
+	addUsers func(names []string) error // nil: whoever logs in is one
 }
 
 //go:embed dovecot.conf.tmpl

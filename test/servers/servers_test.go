@@ -61,6 +61,38 @@ func TestDovecotAnswersInEveryForm(t *testing.T) {
 	}
 }
 
+// TestUnpackedServersAnswer: Cyrus and Courier let a user in, over TLS too, who keeps
+// folders in the server's own spelling.
+func TestUnpackedServersAnswer(t *testing.T) {
+	for name, start := range map[string]func() (*servers.IMAP, string){
+		"cyrus": func() (*servers.IMAP, string) { return servers.Cyrus(t, servers.CyrusConfig{}), "INBOX.a.b" },
+		"cyrus with slashes": func() (*servers.IMAP, string) {
+			return servers.Cyrus(t, servers.CyrusConfig{UnixHierarchy: true}), "a/b"
+		},
+		"courier": func() (*servers.IMAP, string) { return servers.Courier(t, servers.CourierConfig{}), "INBOX.a.b" },
+	} {
+		s, folder := start()
+		s.AddUsers(t, "anna", "bert")
+		plain, err := net.Dial("tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := session(t, plain, "LOGIN anna wrong", "LOGIN bert secret", "CREATE "+folder, "SELECT "+folder, "LOGOUT")
+		for i, want := range []string{"NO", "OK", "OK", "OK", "OK"} {
+			if !strings.HasPrefix(got[i], want) {
+				t.Errorf("%s: answer %d: %q, want %q", name, i, got[i], want)
+			}
+		}
+		sealed, err := tls.Dial("tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.TLSPort)), &tls.Config{RootCAs: s.CA})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := session(t, sealed, "LOGIN anna secret", "SELECT INBOX"); !strings.HasPrefix(got[1], "OK") {
+			t.Errorf("%s over TLS: %q", name, got)
+		}
+	}
+}
+
 func TestRedisAnswers(t *testing.T) {
 	url := servers.Redis(t)
 	c, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(url, "redis://"), "/0"))
