@@ -2,7 +2,6 @@ package control
 
 import (
 	"encoding/hex"
-	"net"
 	"net/mail"
 	"path"
 	"regexp"
@@ -161,12 +160,10 @@ func completeTrust(s *migration.EndpointSpec) error {
 }
 
 func checkEndpointSpec(s *migration.EndpointSpec) error {
-	if host, port, err := net.SplitHostPort(s.Host); err == nil {
-		return fault(migration.InvalidArgument, "host %q holds a port: give %q as host and %q as port (--port)", migration.Clean(s.Host), migration.Clean(host), migration.Clean(port))
+	if err := checkHost(s.Host); err != nil {
+		return err
 	}
 	switch {
-	case s.Host == "" || len(s.Host) > 253 || strings.ContainsAny(s.Host, " /\\@\t\r\n\"'<>") || migration.Clean(s.Host) != s.Host:
-		return fault(migration.InvalidArgument, "host %q is no host name or address", migration.Clean(s.Host))
 	case s.Port < 1 || s.Port > 65535:
 		return fault(migration.InvalidArgument, "port %d is not between 1 and 65535", s.Port)
 	case s.Security != migration.TLS && s.Security != migration.StartTLS && s.Security != migration.Plain:
