@@ -27,6 +27,9 @@ type dialect struct {
 	// prepares says that to prepare a statement in a transaction is worth its while:
 	// drivers over a network keep prepared ones by themselves.
 	prepares bool
+	// rowsAtOnce is how many rows an import puts into one statement: many where each is
+	// a round trip.
+	rowsAtOnce int
 	// passes tells whether err went away with its transaction, so that the whole of it
 	// may be tried again. committing: it came from the commit, which may have happened.
 	passes func(err error, committing bool) bool

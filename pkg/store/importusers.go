@@ -7,50 +7,144 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// importer writes users of one batch in one transaction, with statements prepared
-// once.
+// importer writes users of one batch in one transaction, as many a statement as the
+// dialect likes.
 type importer struct {
-	s      *Store
-	tx     *sql.Tx
-	batch  *migration.Batch
-	now    time.Time
-	insert *sql.Stmt
-	due    time.Time // earliest of all users written; zero: none is due
+	s     *Store
+	tx    *sql.Tx
+	batch *migration.Batch
+	now   time.Time
+	full  statement // inserts dialect.rowsAtOnce users
+	due   time.Time // earliest of all users written; zero: none is due
 }
 
-func (s *Store) newImporter(ctx context.Context, tx *sql.Tx, b *migration.Batch) (*importer, error) {
-	columns := `org_id, ` + nameColumns + `, ` + stateColumns + `, ` + totalColumns + `, running, ` + lastColumns
-	stmt, err := tx.PrepareContext(ctx, `INSERT INTO users (`+columns+`) VALUES (`+values(1, columnCount(columns))+`) ON CONFLICT DO NOTHING`)
+const (
+	insertedColumns = `org_id, ` + nameColumns + `, ` + stateColumns
+	countedColumns  = totalColumns + `, running, ` + lastColumns
+)
+
+// insertUsers inserts users, and returns the keys of those that were not there yet.
+// Most have delivered nothing: their counts are no arguments.
+func insertUsers(counted []bool) string {
+	const columns = insertedColumns + `, ` + countedColumns
+	given, all := columnCount(insertedColumns), columnCount(columns)
+	const noCounts = `, 0, 0, 0, 0, 0, 0, 0, FALSE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0`
+	var q strings.Builder
+	q.WriteString(`INSERT INTO users (` + columns + `) VALUES `)
+	arg := 1
+	for i, c := range counted {
+		if i > 0 {
+			q.WriteString(`, `)
+		}
+		n, rest := given, noCounts
+		if c {
+			n, rest = all, ``
+		}
+		q.WriteString(`(` + values(arg, n) + rest + `)`)
+		arg += n
+	}
+	q.WriteString(` ON CONFLICT DO NOTHING RETURNING email_key`)
+	return q.String()
+}
+
+func (im *importer) close() {
+	if im.full != nil {
+		_ = im.full.Close() // read to the end, or rolled back
+	}
+}
+
+// add inserts users, and reports which were not there yet.
+func (im *importer) add(ctx context.Context, users []migration.User) (added []bool, err error) {
+	for part := range slices.Chunk(users, im.s.dialect.rowsAtOnce) {
+		fresh, err := im.addPart(ctx, part)
+		if err != nil {
+			return nil, fmt.Errorf("add users from %q on: %w", part[0].EmailAddress, err)
+		}
+		for i := range part {
+			k := addressKey(part[i].EmailAddress)
+			added = append(added, fresh[k])
+			if fresh[k] {
+				delete(fresh, k) // its second row was not inserted
+				im.dueAt(part[i].NextRunAt)
+			}
+		}
+	}
+	return added, nil
+}
+
+// addPart inserts users with one statement, and returns the keys of those it did.
+func (im *importer) addPart(ctx context.Context, users []migration.User) (map[string]bool, error) {
+	counted := make([]bool, len(users))
+	args := make([]any, 0, len(users)*columnCount(insertedColumns))
+	for i := range users {
+		u := &users[i]
+		u.BatchID = im.batch.ID
+		if u.Status == "" {
+			im.begin(&u.UserState)
+		}
+		args = append(args, im.batch.OrgID)
+		args = append(append(args, nameArgs(u)...), stateArgs(&u.UserState)...)
+		if counted[i] = u.Running || u.Totals != (migration.Totals{}) || u.Last != (migration.Tally{}); counted[i] {
+			args = numbers(append(numbers(args, totalFields(&u.Totals)), u.Running), lastFields(&u.Last))
+		}
+	}
+	rows, err := im.insert(ctx, counted, args)
 	if err != nil {
 		return nil, err
 	}
-	return &importer{s: s, tx: tx, batch: b, now: s.now(), insert: stmt}, nil
+	defer func() { _ = rows.Close() }()
+	fresh := make(map[string]bool, len(users))
+	for rows.Next() {
+		var key string
+		if err := rows.Scan(&key); err != nil {
+			return nil, err
+		}
+		fresh[key] = true
+	}
+	return fresh, rows.Err()
 }
 
-// add inserts u, and reports whether it was not there yet.
-func (im *importer) add(ctx context.Context, u *migration.User) (bool, error) {
-	u.BatchID = im.batch.ID
-	if u.Status == "" {
-		im.begin(&u.UserState)
+func (im *importer) insert(ctx context.Context, counted []bool, args []any) (*sql.Rows, error) {
+	if len(counted) < im.s.dialect.rowsAtOnce || slices.Contains(counted, true) {
+		return im.tx.QueryContext(ctx, insertUsers(counted), args...)
 	}
-	args := make([]any, 0, 48)
-	args = append(args, im.batch.OrgID)
-	args = append(append(args, nameArgs(u)...), stateArgs(&u.UserState)...)
-	args = numbers(append(numbers(args, totalFields(&u.Totals)), u.Running), lastFields(&u.Last))
-	res, err := im.insert.ExecContext(ctx, args...)
-	if err != nil {
-		return false, err
+	if im.full == nil {
+		var err error
+		if im.full, err = im.s.dialect.prepare(ctx, im.tx, insertUsers(counted)); err != nil {
+			return nil, err
+		}
 	}
-	n, err := res.RowsAffected()
-	if n > 0 {
-		im.dueAt(u.NextRunAt)
+	return im.full.QueryContext(ctx, args...)
+}
+
+// inChunks gathers users until there are enough for one statement. A chunk is good
+// until the next one.
+func inChunks(users iter.Seq2[migration.User, error]) iter.Seq2[[]migration.User, error] {
+	return func(yield func([]migration.User, error) bool) {
+		chunk := make([]migration.User, 0, askAtOnce)
+		for u, err := range users {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if chunk = append(chunk, u); len(chunk) == askAtOnce {
+				if !yield(chunk, nil) {
+					return
+				}
+				chunk = chunk[:0]
+			}
+		}
+		if len(chunk) > 0 {
+			yield(chunk, nil)
+		}
 	}
-	return n > 0, err
 }
 
 // begin gives a user the state in which its batch takes it up.
@@ -70,9 +164,6 @@ func (im *importer) dueAt(t time.Time) {
 // finish ends the import: the batch is due when its users are, and none of them may
 // be in another live batch.
 func (im *importer) finish(ctx context.Context) error {
-	if err := im.insert.Close(); err != nil {
-		return err
-	}
 	if err := im.s.refuseDuplicates(ctx, im.tx, im.batch); err != nil {
 		return err
 	}
@@ -88,22 +179,20 @@ func (s *Store) CreateBatch(ctx context.Context, b *migration.Batch, users iter.
 		if err := s.insertBatch(ctx, tx, &made); err != nil {
 			return err
 		}
-		im, err := s.newImporter(ctx, tx, &made)
-		if err != nil {
-			return err
-		}
-		for u, err := range users {
+		im := &importer{s: s, tx: tx, batch: &made, now: s.now()}
+		defer im.close()
+		for chunk, err := range inChunks(users) {
 			if err != nil {
 				return err
 			}
-			added, err := im.add(ctx, &u)
+			added, err := im.add(ctx, chunk)
 			if err != nil {
-				return fmt.Errorf("add user %q: %w", u.EmailAddress, err)
+				return err
 			}
-			if !added {
-				return conflict("user %q is there twice", u.EmailAddress)
+			if i := slices.Index(added, false); i >= 0 {
+				return conflict("user %q is there twice", chunk[i].EmailAddress)
 			}
-			n++
+			n += len(chunk)
 		}
 		return im.finish(ctx)
 	})
@@ -133,10 +222,8 @@ func (s *Store) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq
 		if err != nil {
 			return err
 		}
-		im, err := s.newImporter(ctx, tx, &now)
-		if err != nil {
-			return err
-		}
+		im := &importer{s: s, tx: tx, batch: &now, now: s.now()}
+		defer im.close()
 		if err := im.addOrUpdateAll(ctx, users, &res); err != nil {
 			return err
 		}
@@ -153,11 +240,13 @@ func (s *Store) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq
 	return res, nil
 }
 
-// addOrUpdateAll takes the users some hundreds at a time, because to ask for each of
-// them is most of the time of a file whose rows are all there.
+// addOrUpdateAll adds the users that are not there, and carries the others over to
+// the users of their addresses.
 func (im *importer) addOrUpdateAll(ctx context.Context, users iter.Seq2[migration.User, error], res *migration.AddResult) error {
-	chunk := make([]migration.User, 0, askAtOnce)
-	flush := func() error {
+	for chunk, err := range inChunks(users) {
+		if err != nil {
+			return err
+		}
 		emails := make([]string, len(chunk))
 		for i, u := range chunk {
 			emails[i] = u.EmailAddress
@@ -170,42 +259,41 @@ func (im *importer) addOrUpdateAll(ctx context.Context, users iter.Seq2[migratio
 		for i := range list {
 			there[addressKey(list[i].EmailAddress)] = &list[i]
 		}
+		fresh := make([]migration.User, 0, len(chunk))
+		for _, u := range chunk {
+			if there[addressKey(u.EmailAddress)] == nil {
+				fresh = append(fresh, u)
+			}
+		}
+		added, err := im.add(ctx, fresh)
+		if err != nil {
+			return err
+		}
 		for i := range chunk {
-			if err := im.addOrUpdate(ctx, &chunk[i], there[addressKey(chunk[i].EmailAddress)], res); err != nil {
+			old := there[addressKey(chunk[i].EmailAddress)]
+			if old == nil {
+				isNew := added[0]
+				if added = added[1:]; isNew {
+					res.Created++
+					continue
+				}
+			}
+			if err := im.update(ctx, &chunk[i], old, res); err != nil {
 				return fmt.Errorf("add user %q: %w", chunk[i].EmailAddress, err)
 			}
 		}
-		chunk = chunk[:0]
-		return nil
 	}
-	for u, err := range users {
-		if err != nil {
-			return err
-		}
-		if chunk = append(chunk, u); len(chunk) == askAtOnce {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return flush()
+	return nil
 }
 
-// addOrUpdate adds u, or carries it over to the user of its address; there is that
-// user as it was a moment ago, or nil.
-func (im *importer) addOrUpdate(ctx context.Context, u, there *migration.User, res *migration.AddResult) error {
-	if there == nil {
-		added, err := im.add(ctx, u)
-		if err != nil {
-			return err
-		}
-		if added {
-			res.Created++
+// update carries u over to the user of its address; there is that user as it was a
+// moment ago, or nil where a row before this one has added it.
+func (im *importer) update(ctx context.Context, u, there *migration.User, res *migration.AddResult) error {
+	if there != nil && !there.Removing {
+		if changed, _ := carry(there, u); !changed {
+			res.Unchanged++
 			return nil
 		}
-	} else if changed, _ := update(there, u); !changed && !there.Removing {
-		res.Unchanged++
-		return nil
 	}
 	// Read again: a row of the same address may have come before it.
 	old, err := oneUser(ctx, im.tx, "such user", ` WHERE batch_id = $1 AND email_key = $2`+im.s.dialect.forUpdate, im.batch.ID, addressKey(u.EmailAddress))
@@ -215,7 +303,7 @@ func (im *importer) addOrUpdate(ctx context.Context, u, there *migration.User, r
 	if old.Removing {
 		return conflict("user %q is still being removed", u.EmailAddress)
 	}
-	changed, secret := update(&old, u)
+	changed, secret := carry(&old, u)
 	if !changed {
 		res.Unchanged++
 		return nil
@@ -231,8 +319,8 @@ func (im *importer) addOrUpdate(ctx context.Context, u, there *migration.User, r
 	return err
 }
 
-// update carries what is given in u over to old.
-func update(old, u *migration.User) (changed, secret bool) {
+// carry carries what is given in u over to old.
+func carry(old, u *migration.User) (changed, secret bool) {
 	for _, f := range []struct{ to, from *string }{
 		{&old.UserName, &u.UserName}, {&old.TargetUserName, &u.TargetUserName}, {&old.UserRoot, &u.UserRoot}, {&old.TargetRoot, &u.TargetRoot},
 	} {

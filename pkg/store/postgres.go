@@ -31,6 +31,7 @@ var postgres = dialect{
 	forReference: ` FOR KEY SHARE`,
 	nextToken:    `SELECT nextval('lease_tokens')`,
 	oneMoment:    sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+	rowsAtOnce:   250,
 	passes:       postgresPasses,
 }
 

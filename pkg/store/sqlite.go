@@ -23,6 +23,7 @@ var sqlite = dialect{
 	nextToken:  `UPDATE lease_tokens SET latest = latest + 1 RETURNING latest`,
 	oneMoment:  sql.TxOptions{ReadOnly: true}, // a transaction that reads never sees anything else
 	prepares:   true,
+	rowsAtOnce: 1,                                       // the driver takes the square of the arguments' number
 	passes:     func(error, bool) bool { return false }, // the driver has waited for its turn
 	scrub:      scrubSQLite,
 }
