@@ -4,6 +4,9 @@
 // what another offers (adapt.go), opens listeners and files, and brings everything
 // up and down in the right order.
 //
+// A worker drains also on an operator's word: then it does the same, but stays, alive
+// and not ready, until it is ended.
+//
 // Every Run(ctx) works until ctx ends, then drains: nothing new is begun, passes
 // end at their next window and go on elsewhere, requests under way are answered,
 // streams are closed. It returns, with every goroutine ended, in under 25 seconds:

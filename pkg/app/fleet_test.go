@@ -308,3 +308,56 @@ func TestListenElsewhere(t *testing.T) {
 		t.Errorf("listens on %s", address)
 	}
 }
+
+// TestAWorkerDrainsOnAnOperatorsWord: it hands its passes back, takes no more, counts
+// no more, stays, and ends as ever.
+func TestAWorkerDrainsOnAnOperatorsWord(t *testing.T) {
+	const users = 6
+	r := newRig(t, users, time.Hour)
+	second := make(chan struct{})
+	r.boxes.work = func(ctx context.Context, job mailsync.Job, _ string) (mailsync.Outcome, error) {
+		for !job.Yield() {
+			select {
+			case <-second:
+				return mailsync.Outcome{Progress: true}, nil
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+		return mailsync.Outcome{Yielded: true, Progress: true}, nil
+	}
+	stop := r.worker(users)
+	eventually(t, "everybody runs", func() bool { return r.boxes.everybodyRan(users, 1) })
+	look := func() migration.Worker {
+		t.Helper()
+		list, err := r.store.Workers(t.Context())
+		must(t, err)
+		if len(list) == 0 {
+			t.Fatal("no worker is listed")
+		}
+		return list[0]
+	}
+	if w := look(); w.State != migration.WorkerRunning || w.Running != users || w.Concurrency != users {
+		t.Errorf("at work: %+v", w)
+	}
+	must(t, r.store.DrainWorker(t.Context(), look().ID))
+	eventually(t, "it is drained", func() bool { return look().State == migration.WorkerDrained })
+	if s := r.summary().Counts; s.ByStatus[migration.UserQueued] != users {
+		t.Errorf("after the drain: %+v", s)
+	}
+	eventually(t, "its slots are no capacity", func() bool {
+		n, err := r.queue.Capacity(t.Context())
+		return err == nil && n == 0
+	})
+	close(second)
+	if w := look(); w.Running != 0 || r.summary().Counts.Synced != 0 {
+		t.Errorf("it took passes: %+v", w)
+	}
+	r.worker(users)
+	eventually(t, "everybody is synced by another", func() bool { return r.summary().Counts.Synced == users })
+	if took := stop(); took > 5*time.Second {
+		t.Errorf("its end took %s", took)
+	}
+	if w := look(); w.State != migration.WorkerRunning {
+		t.Errorf("after its end it is still listed: %+v", w)
+	}
+}

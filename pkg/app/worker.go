@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -14,6 +16,7 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/config"
 	"github.com/mailhaul/mailhaul/pkg/dispatch"
 	"github.com/mailhaul/mailhaul/pkg/mailsync"
+	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/pass"
 	"github.com/mailhaul/mailhaul/pkg/queue"
 )
@@ -25,8 +28,11 @@ type Worker struct {
 	queue    *queue.Server
 	admitter *dispatch.Admitter
 	servers  []*server
-	draining chan struct{}
-	id       string
+	presence *pass.Presence
+	// draining is closed once no pass is begun any more.
+	draining  chan struct{}
+	closeOnce sync.Once
+	id        string
 }
 
 // NewWorker opens what a worker needs and its listeners. Run closes all of it.
@@ -64,7 +70,26 @@ func newWorker(b *base, c config.Worker) (*Worker, error) {
 	w.queue, err = queue.NewServer(b.redisURL, c.Concurrency, func(ctx context.Context, t queue.Task) {
 		w.runner.Handle(ctx, t.UserID, t.Token)
 	}, b.log)
-	return w, err
+	if err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname() // a worker without a name of its host still works
+	w.presence = &pass.Presence{
+		Workers: b.store, Tempo: w.runner.Tempo, Busy: w.queue.Busy, Drain: w.drain, Draining: w.draining, Log: b.log,
+		Worker: migration.Worker{
+			ID: w.id, Host: host, PID: os.Getpid(), Version: b.build.Version, Concurrency: c.Concurrency, StartedAt: time.Now().UTC(),
+		},
+	}
+	return w, nil
+}
+
+// drain makes the worker take no more passes and hand back those it has. An operator
+// may ask for it, or the process ends.
+func (w *Worker) drain() {
+	w.closeOnce.Do(func() {
+		close(w.draining)
+		w.queue.Stop()
+	})
 }
 
 // workerID names this process among all that ever were: a process number comes
@@ -93,7 +118,7 @@ func (w *Worker) run(ctx context.Context) error {
 	defer ended()
 	g.Go(func() error {
 		<-ctx.Done()
-		close(w.draining)
+		w.drain()
 		return nil
 	})
 	g.Go(func() error {
@@ -101,6 +126,7 @@ func (w *Worker) run(ctx context.Context) error {
 		return w.queue.Run(ctx)
 	})
 	g.Go(func() error { return w.runner.KeepAlive(alive) })
+	g.Go(func() error { return w.presence.Run(alive) })
 	g.Go(func() error { return w.admitter.Run(ctx) })
 	for _, s := range w.servers {
 		g.Go(func() error { return s.run(alive) })

@@ -32,6 +32,7 @@ func New(c Config) *Dispatcher {
 	return &Dispatcher{admitter: a, reconciler: &reconciler{
 		store: c.Store, queue: c.Queue, log: c.Log, every: reconcileEvery, kick: a.Kick,
 		observer: observer{deadAfter: deadAfter, lostAfter: lostAfter},
+		roll:     roll{goneAfter: deadAfter, forgetAfter: forgetAfter},
 	}}
 }
 

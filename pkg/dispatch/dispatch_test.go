@@ -82,7 +82,7 @@ func must(t *testing.T, err error) {
 }
 
 func newReconciler(t *testing.T, db *store.Store, q *fakeQueue) *reconciler {
-	return &reconciler{store: db, queue: q, log: zaptest.NewLogger(t), kick: func() {}, observer: observer{deadAfter: 0, lostAfter: 0}}
+	return &reconciler{store: db, queue: q, log: zaptest.NewLogger(t), kick: func() {}, observer: observer{deadAfter: 0, lostAfter: 0}, roll: roll{goneAfter: time.Hour, forgetAfter: time.Hour}}
 }
 
 func leases(t *testing.T, db *store.Store) []migration.Lease {

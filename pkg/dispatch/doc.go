@@ -18,7 +18,9 @@
 //  2. A queued lease whose task does not wait in the queue after a grace has lost
 //     it: it is freed, and its user admitted again with another token. A stale task
 //     that turns up later finds nothing to claim.
-//  3. What operators have removed is deleted once no pass holds it.
+//  3. A worker whose counter stood still as long is listed as gone, and after an hour
+//     no more. Its passes are judged by their leases, not by this.
+//  4. What operators have removed is deleted once no pass holds it.
 //
 // No wall clocks of different machines are compared. An observer that was itself
 // frozen forgets what it has seen and begins to watch anew.

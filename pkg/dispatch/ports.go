@@ -27,6 +27,11 @@ type Store interface {
 	// unsettled) or whose task was lost, and writes the user's state. It is
 	// migration.ErrLeaseLost where the lease is there no more.
 	Release(ctx context.Context, token int64, dead bool, next migration.UserState) error
+	// Workers returns all workers; WorkerGone and ForgetWorker note of one that its
+	// counter has stood still since it was beat, and strike it off.
+	Workers(ctx context.Context) ([]migration.Worker, error)
+	WorkerGone(ctx context.Context, id string, beat int64) error
+	ForgetWorker(ctx context.Context, id string, beat int64) error
 	// PurgeRemoved deletes what was removed and no lease holds; it returns how much.
 	PurgeRemoved(ctx context.Context) (int, error)
 }

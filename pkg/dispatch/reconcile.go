@@ -19,6 +19,7 @@ type reconciler struct {
 	every time.Duration
 	kick  func()
 	observer
+	roll roll
 }
 
 func (r *reconciler) run(ctx context.Context) error {
@@ -47,6 +48,7 @@ func (r *reconciler) reconcile(ctx context.Context) error {
 		problems = append(problems, r.takeOver(ctx, l))
 	}
 	problems = append(problems, r.findLost(ctx, waiting))
+	problems = append(problems, r.callRoll(ctx))
 	if n, err := r.store.PurgeRemoved(ctx); err != nil {
 		problems = append(problems, fmt.Errorf("purge what was removed: %w", err))
 	} else if n > 0 {

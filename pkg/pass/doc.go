@@ -26,6 +26,12 @@
 // A store that does not answer is asked again (records.go, finish.go): a database that
 // restarts within the life of a lease costs no pass and no attempt.
 //
+// presence.go tells the fleet of the process itself: its state, and how long its passes
+// take. An operator's wish that it drains is heard there.
+//
+// A pass tells its story in the log: "pass begins", at debug a "window committed" a
+// window, "pass ended"; each with user, token, worker, kind, batch and org.
+//
 // A pass ends early, with all that is done recorded, when its time slice is over or
 // the process drains (between windows: it goes on elsewhere), and when an operator
 // stopped or removed the user (seen within 3 s, obeyed between windows; a pass that

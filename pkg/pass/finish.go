@@ -128,6 +128,7 @@ func (p *pass) ended(outcome string, more ...zap.Field) {
 	took := time.Since(p.begun)
 	kind := string(p.lease.Kind)
 	p.r.Metrics.Passes.WithLabelValues(kind, outcome).Inc()
+	p.r.tempo.add(p.lease.Kind, took, outcome)
 	p.r.Metrics.PassDuration.WithLabelValues(kind).Observe(took.Seconds())
 	t := p.result.Tally
 	fields := append([]zap.Field{

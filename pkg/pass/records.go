@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
@@ -19,6 +21,7 @@ const (
 type records struct {
 	store Store
 	token int64
+	log   *zap.Logger
 }
 
 func (r records) Records(ctx context.Context) (list []migration.FolderRecord, err error) {
@@ -32,7 +35,11 @@ func (r records) Records(ctx context.Context) (list []migration.FolderRecord, er
 // Commit may write a window twice, where it was written although an error came back:
 // to read it twice changes nothing.
 func (r records) Commit(ctx context.Context, w migration.Window) error {
-	return patiently(ctx, func() error { return r.store.Commit(ctx, r.token, w) })
+	err := patiently(ctx, func() error { return r.store.Commit(ctx, r.token, w) })
+	// The folder's name is its owner's: no more than debug may tell it.
+	r.log.Debug("window committed", zap.String("folder", migration.Clean(w.Folder)), zap.Int64("copied", w.Tally.Copied),
+		zap.Int64("adopted", w.Tally.Adopted), zap.Int64("seen", w.Tally.Seen), zap.Int64("bytes", w.Tally.Bytes), zap.Error(err))
+	return err
 }
 
 // patiently asks the store again while it does not answer: a restart of the database

@@ -17,6 +17,7 @@ import (
 type Runner struct {
 	Config
 	heart  heart
+	tempo  tempo
 	admins admins
 }
 
@@ -45,7 +46,7 @@ type pass struct {
 // pass is cut off wherever it is, with ctx's cause.
 func (r *Runner) Handle(ctx context.Context, userID, token int64) {
 	defer r.Ended()
-	log := r.Log.With(zap.Int64("user", userID), zap.Int64("token", token))
+	log := r.Log.With(zap.Int64("user", userID), zap.Int64("token", token), zap.String("worker", r.WorkerID))
 	claimed := time.Now()
 	lease, err := r.Store.Claim(ctx, token, r.WorkerID)
 	if errors.Is(err, migration.ErrLeaseLost) {
@@ -57,6 +58,7 @@ func (r *Runner) Handle(ctx context.Context, userID, token int64) {
 		log.Warn("lease not claimed", zap.Error(err))
 		return
 	}
+	log = log.With(zap.String("kind", string(lease.Kind)))
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := &pass{r: r, log: log, lease: lease, begun: claimed, hold: r.heart.take(lease, claimed, cancel)}
@@ -136,7 +138,9 @@ func (p *pass) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.log = p.log.With(zap.String("batch", p.batch.Name), zap.Int64("org", p.user.OrgID), zap.String("kind", string(p.lease.Kind)))
+	p.log = p.log.With(zap.String("batch", p.batch.Name), zap.Int64("org", p.user.OrgID))
+	p.log.Info("pass begins", zap.String("source", source.Name), zap.String("target", target.Name), zap.Bool("goesOn", p.user.Yielded),
+		zap.Int("attempts", p.user.Attempts), zap.Bool("unsettled", p.lease.Unsettled))
 	if p.source, err = p.r.newSide(&p.user, source, migration.Source); err != nil {
 		return err
 	}
@@ -174,7 +178,7 @@ func (p *pass) sync(ctx context.Context) error {
 	})()
 	out, err := p.r.Engine.Run(ctx, mailsync.Job{
 		Source: p.source.open, Target: p.target.open,
-		Records: records{p.r.Store, p.lease.Token},
+		Records: records{p.r.Store, p.lease.Token, p.log},
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
 		Yield: p.yield, Stop: stop, Observe: p.counted.observe,
 	})
@@ -206,7 +210,7 @@ func (p *pass) verify(ctx context.Context) error {
 	})()
 	receipt, err := p.r.Engine.Verify(ctx, mailsync.VerifyJob{
 		Source: p.source.open, Target: p.target.open,
-		Records: records{p.r.Store, p.lease.Token},
+		Records: records{p.r.Store, p.lease.Token, p.log},
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
 	})
 	if cause := context.Cause(ctx); err != nil && cause != nil {

@@ -95,7 +95,8 @@ func (c *Client) register() {
 }
 
 // Capacity returns how many passes all workers can run at once. A worker that died
-// counts for ten seconds more.
+// counts for ten seconds more, one that was told to stop until its next heartbeat, five
+// seconds at the longest.
 func (c *Client) Capacity(context.Context) (int, error) {
 	servers, err := c.inspector.Servers()
 	if err != nil {

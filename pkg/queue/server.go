@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -35,6 +36,9 @@ type Server struct {
 	slots chan struct{}
 	hard  context.Context
 	kill  context.CancelCauseFunc
+	// stop is closed when no task is to be taken any more.
+	stop    chan struct{}
+	stopped sync.Once
 
 	drainTime, killTime time.Duration
 }
@@ -48,7 +52,7 @@ func NewServer(redisURL string, concurrency int, handle func(ctx context.Context
 		return nil, err
 	}
 	silence.Do(func() { redis.SetLogger(redisLog{log}) })
-	s := &Server{rdb: rdb, handle: handle, log: log, slots: make(chan struct{}, concurrency), drainTime: drainTime, killTime: killTime}
+	s := &Server{rdb: rdb, handle: handle, log: log, slots: make(chan struct{}, concurrency), stop: make(chan struct{}), drainTime: drainTime, killTime: killTime}
 	s.hard, s.kill = context.WithCancelCause(context.Background())
 	s.asynq = asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency:       concurrency,
@@ -69,12 +73,21 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.asynq.Start(asynq.HandlerFunc(s.process)); err != nil {
 		return fmt.Errorf("start queue: %w", err)
 	}
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-s.stop:
+		s.asynq.Stop()
+		<-ctx.Done()
+	}
 	s.asynq.Stop()
 	err := s.drain()
 	s.asynq.Shutdown()
 	return err
 }
+
+// Stop makes Run take no more tasks; those that run go on, and the server counts no
+// more as capacity. It may be called at any time, and again.
+func (s *Server) Stop() { s.stopped.Do(func() { close(s.stop) }) }
 
 // drain takes all slots: then no handler runs, and none begins any more.
 func (s *Server) drain() error {
