@@ -3,6 +3,7 @@ package imapmail
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -112,10 +113,14 @@ func (a *appender) take(response []byte) error {
 	}
 	c := a.pending[s.tag]
 	if c == nil {
+		if s.tag != "*" {
+			return fmt.Errorf("%w: an answer to nothing", errUnreadable)
+		}
 		return nil
 	}
 	delete(a.pending, s.tag)
 	c.answer = &s
+	a.session.conn.answered()
 	w := c.window
 	if w.open--; w.open == 0 && !w.sent.IsZero() {
 		w.took = time.Since(w.sent)

@@ -11,16 +11,11 @@ import (
 	"time"
 )
 
-const (
-	// progressTimeout is how long a server may stay silent while a reply is awaited,
-	// and how long one chunk may take to be sent.
-	progressTimeout = 60 * time.Second
-	writeChunk      = 64 << 10
-)
+const writeChunk = 64 << 10
 
 // conn is the net.Conn below go-imap. It ignores go-imap's deadlines, which are
-// absolute and count a consumer's stall as the server's, and keeps its own: silence
-// is a failure only while a reply is awaited and nothing is being sent.
+// absolute and count a consumer's stall as the server's, and keeps its own: standing
+// still is a failure only while a reply is awaited and nothing is being sent.
 type conn struct {
 	raw     net.Conn // closed by kill
 	wire    net.Conn // raw, or TLS above it
@@ -39,6 +34,7 @@ type conn struct {
 	bye      status // the server's last word
 	awaiting int    // replies
 	held     int    // senders whose turn has not come
+	wait     patience
 	borrower borrower
 	greeting []byte // made by us, read by go-imap before all else
 }
@@ -61,6 +57,7 @@ func newConn(raw net.Conn, timeout time.Duration, onBytes func(in, out int)) *co
 	c := &conn{raw: raw, wire: raw, timeout: timeout, onBytes: onBytes}
 	c.life, c.die = context.WithCancel(context.Background())
 	c.in = newGuard(socket{c})
+	c.in.progress = c.advance
 	return c
 }
 
@@ -69,6 +66,7 @@ func newConn(raw net.Conn, timeout time.Duration, onBytes func(in, out int)) *co
 func (c *conn) secure(wire net.Conn) {
 	c.wire = wire
 	c.in = newGuard(socket{c})
+	c.in.progress = c.advance
 }
 
 // socket is the reading side of the wire with the progress timeout.
@@ -81,8 +79,9 @@ func (s socket) Read(p []byte) (int, error) {
 		_, err = s.c.failure()
 		return 0, err
 	}
-	s.c.extend()
+	s.c.beginWait()
 	n, err := s.c.wire.Read(p)
+	s.c.endWait()
 	if n > 0 {
 		s.c.owed = n
 		s.c.onBytes(n, 0)
@@ -104,33 +103,6 @@ func describe(err error, verb string) error {
 		return fmt.Errorf("the server made no progress (%s): %w", verb, err)
 	}
 	return fmt.Errorf("%s: %w", verb, err)
-}
-
-// extend gives the server its full time again, if anything is awaited of it.
-func (c *conn) extend() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.awaiting > 0 {
-		c.schedule()
-	}
-}
-
-// await counts replies that are due: n more, or fewer where it is negative.
-func (c *conn) await(n int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.awaiting += n
-	c.schedule()
-}
-
-// schedule gives the server its full time from now, or all the time there is where
-// nothing is awaited of it. mu is held.
-func (c *conn) schedule() {
-	if c.awaiting > 0 && c.held == 0 {
-		_ = c.wire.SetReadDeadline(time.Now().Add(c.timeout))
-	} else {
-		_ = c.wire.SetReadDeadline(time.Time{})
-	}
 }
 
 // fail keeps the first failure and closes.

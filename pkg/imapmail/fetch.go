@@ -21,6 +21,9 @@ const (
 	maxSetText = 8 << 10
 	// maxHeader is how much of the header fields of a message is looked at.
 	maxHeader = 256 << 10
+	// maxFlags and maxFlag bound what is remembered of a message's flags: how many, and
+	// the bytes of one. No server known keeps as many, or such long ones.
+	maxFlags, maxFlag = 200, 255
 	// maxHeld is how much of a body is held in memory that came before its flags.
 	maxHeld = 1 << 20
 )
@@ -115,6 +118,8 @@ func (s *session) Messages(ctx context.Context, set mailbox.UIDSet, each func(ma
 		UID: true, Flags: true, InternalDate: true,
 		BodySection: []*imap.FetchItemBodySection{{Peek: true}},
 	}
+	s.conn.in.bodies.Store(true)
+	defer s.conn.in.bodies.Store(false)
 	return s.fetch(ctx, set, options, "read messages", func(data *imapclient.FetchMessageData) error {
 		return s.message(data, each)
 	})
@@ -241,6 +246,7 @@ func (s *session) fetch(ctx context.Context, set mailbox.UIDSet, options *imap.F
 		if err := command.Close(); err != nil && !expunged(err) {
 			return s.answered(err, opFetch, what)
 		}
+		s.conn.answered()
 	}
 	return nil
 }
@@ -284,9 +290,11 @@ func digits(n uint32) int {
 }
 
 func flagsOf(flags []imap.Flag) mailbox.Flags {
-	names := make([]string, len(flags))
-	for i, f := range flags {
-		names[i] = string(f)
+	names := make([]string, 0, min(len(flags), maxFlags))
+	for _, f := range flags {
+		if len(f) <= maxFlag && len(names) < maxFlags {
+			names = append(names, string(f))
+		}
 	}
 	return mailbox.NewFlags(names...)
 }

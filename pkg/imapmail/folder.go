@@ -99,6 +99,7 @@ func (s *session) pipeline(n int, send func(int) waiter) []error {
 		}
 		for i, w := range sent {
 			errs[first+i] = w.Wait()
+			s.conn.answered()
 		}
 	}
 	return errs
@@ -132,6 +133,7 @@ func (s *session) Select(ctx context.Context, name string, readOnly bool) (mailb
 		Messages: data.NumMessages, UIDNext: mailbox.UID(data.UIDNext),
 		UIDValidity: mailbox.UIDValidity(data.UIDValidity), HighestModSeq: mailbox.ModSeq(data.HighestModSeq), Size: -1,
 	}}
+	s.conn.in.said.asked.Store(int64(sel.Messages))
 	if sel.UIDNext == 0 { // Courier does not tell it here
 		st, err := s.client.Status(s.onWire(name), &imap.StatusOptions{UIDNext: true, UIDValidity: true}).Wait()
 		if err != nil {

@@ -13,12 +13,13 @@ import (
 // What a server may send. go-imap itself has no bounds: a quoted string without end
 // grew it past 4 GB, nested parentheses take quadratic time.
 const (
-	maxText         = 256 << 10 // bytes of one response outside its literals
-	maxDepth        = 64        // nested parentheses
-	maxBodyLiteral  = 1 << 32   // bytes of a section of a message: streamed
-	maxOtherLiteral = 64 << 10  // bytes of any other literal: held in memory
-	maxClaimed      = 1 << 20   // bytes of a response to a borrower, literals included
-	readBuffer      = 64 << 10
+	maxText          = 256 << 10 // bytes of one response outside its literals
+	maxDepth         = 64        // nested parentheses
+	maxBodyLiteral   = 1 << 32   // bytes of a message: streamed
+	maxHeaderLiteral = 16 << 20  // bytes of a message's header fields: streamed
+	maxOtherLiteral  = 64 << 10  // bytes of any other literal: held in memory
+	maxClaimed       = 1 << 20   // bytes of a response to a borrower, literals included
+	readBuffer       = 64 << 10
 )
 
 var errTooMuch = errors.New("the server's reply is out of all bounds")
@@ -29,6 +30,11 @@ type guard struct {
 	br *bufio.Reader
 	// quiet drops FETCH responses: nobody waits for those that answer a STORE.
 	quiet atomic.Bool
+	// bodies lets FETCH responses hold whole messages: somebody reads them.
+	bodies atomic.Bool
+	// progress is told of bytes of an awaited reply.
+	progress func(int)
+	said     said
 
 	text    []byte // cleaned, not yet passed on
 	literal int64  // bytes of a literal still to come
@@ -40,7 +46,9 @@ type guard struct {
 	scratch []byte // a line longer than the reader's buffer
 }
 
-func newGuard(r io.Reader) *guard { return &guard{br: bufio.NewReaderSize(r, readBuffer)} }
+func newGuard(r io.Reader) *guard {
+	return &guard{br: bufio.NewReaderSize(r, readBuffer), progress: func(int) {}}
+}
 
 // read fills p with text or literal of a response, or returns a whole response that
 // claim wanted. It may return neither.
@@ -57,6 +65,7 @@ func (g *guard) read(p []byte, claim func([]byte) bool) (int, []byte, error) {
 	case g.literal > 0:
 		n, err := g.br.Read(p[:min(int64(len(p)), g.literal)])
 		g.literal -= int64(n)
+		g.progress(n)
 		return n, nil, err
 	}
 	line, err := g.line()
@@ -65,6 +74,9 @@ func (g *guard) read(p []byte, claim func([]byte) bool) (int, []byte, error) {
 	}
 	if g.within {
 		return 0, nil, g.pass(line)
+	}
+	if err := g.said.note(line, g.progress); err != nil {
+		return 0, nil, err
 	}
 	g.length, g.depth, g.fetch = 0, 0, isFetch(line)
 	if claim(line) {
@@ -157,7 +169,10 @@ func (g *guard) inspect(line []byte) (size int64, marked bool, err error) {
 	}
 	limit := int64(maxOtherLiteral)
 	if before := bytes.TrimSuffix(line[:at], []byte{'~'}); g.fetch && (bytes.HasSuffix(before, []byte("] ")) || bytes.HasSuffix(before, []byte("> "))) {
-		limit = maxBodyLiteral
+		limit = maxHeaderLiteral
+		if g.bodies.Load() {
+			limit = maxBodyLiteral
+		}
 	}
 	if size > limit {
 		return 0, false, fmt.Errorf("%w: a literal of %d bytes", errTooMuch, size)
@@ -180,8 +195,12 @@ func (g *guard) whole(line []byte) ([]byte, error) {
 		g.within = true
 		start := len(response)
 		response = append(response, make([]byte, size)...)
-		if _, err := io.ReadFull(g.br, response[start:]); err != nil {
-			return nil, err
+		for start < len(response) {
+			n, err := g.br.Read(response[start:])
+			if start += n; err != nil {
+				return nil, err
+			}
+			g.progress(n)
 		}
 		if line, err = g.line(); err != nil {
 			return nil, err
@@ -194,6 +213,9 @@ func (g *guard) whole(line []byte) ([]byte, error) {
 func (g *guard) response() ([]byte, error) {
 	line, err := g.line()
 	if err != nil {
+		return nil, err
+	}
+	if err := g.said.note(line, g.progress); err != nil {
 		return nil, err
 	}
 	g.length, g.depth, g.fetch = 0, 0, false

@@ -168,6 +168,7 @@ func (s *session) statuses(folders []mailbox.Folder) error {
 	var failed error
 	for i, command := range asked {
 		data, err := command.Wait()
+		s.conn.answered()
 		if err == nil {
 			folders[i].Status = statusOf(data)
 		} else if !errors.As(err, new(*imap.Error)) && failed == nil {

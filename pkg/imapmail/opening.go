@@ -56,6 +56,8 @@ func (b *opening) dial(ctx context.Context) error {
 // greet reads the greeting (RFC 9051 section 7.1).
 func (b *opening) greet(context.Context) error {
 	what := "greeting of " + b.address()
+	b.conn.await(1)
+	defer b.conn.await(-1)
 	response, err := b.response()
 	if err != nil {
 		return b.lost(what)
@@ -129,6 +131,8 @@ func (b *opening) send(line string) (tag string, err error) {
 
 // await reads until the answer to tag, or until the server asks for more.
 func (b *opening) await(tag string) (s status, more bool, err error) {
+	b.conn.await(1)
+	defer b.conn.await(-1)
 	for {
 		response, err := b.response()
 		if err != nil {
@@ -154,12 +158,14 @@ func (b *opening) await(tag string) (s status, more bool, err error) {
 		if s.tag == tag {
 			return s, false, nil
 		}
+		if s.tag != "*" {
+			b.conn.fail(errUnreadable) // an answer to nothing
+			return status{}, false, errUnreadable
+		}
 	}
 }
 
 func (b *opening) response() ([]byte, error) {
-	b.conn.await(1)
-	defer b.conn.await(-1)
 	response, err := b.conn.in.response()
 	if err != nil {
 		b.conn.fail(describe(err, "read"))
