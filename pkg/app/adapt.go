@@ -53,11 +53,14 @@ func (s secrets) OfAdmin(e *migration.Endpoint) (migration.Secret, error) {
 // dialer opens the connections to mail servers.
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-func (d dialer) open(a pass.Account) mailbox.Opener {
-	return imapmail.NewOpener(imapmail.Account{
-		Host: a.Host, Port: a.Port, Security: a.Security, Trust: a.Trust, User: a.User, AuthorizationID: a.AuthorizationID,
-		Password: a.Password, Side: a.Side, Root: a.Root,
-	}, imapmail.Options{Dial: d})
+// opener opens mailboxes for passes, over connections that keep to the endpoints' rates.
+func (d dialer) opener(b budgets) func(a pass.Account) mailbox.Opener {
+	return func(a pass.Account) mailbox.Opener {
+		return imapmail.NewOpener(imapmail.Account{
+			Host: a.Host, Port: a.Port, Security: a.Security, Trust: a.Trust, User: a.User, AuthorizationID: a.AuthorizationID,
+			Password: a.Password, Side: a.Side, Root: a.Root,
+		}, imapmail.Options{Dial: d, Pace: b.Bytes(a.EndpointID)})
+	}
 }
 
 // tester is the mail adapter's staged test as package control sees it.

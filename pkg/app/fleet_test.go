@@ -43,6 +43,8 @@ type session struct {
 	login string
 }
 
+func (s session) Naming() mailbox.Naming { return mailbox.Naming{Prefix: s.login} }
+
 func (m *mailboxes) open(a pass.Account) mailbox.Opener {
 	return func(context.Context) (mailbox.Session, error) { return session{login: a.User}, nil }
 }
@@ -52,7 +54,7 @@ func (m *mailboxes) run(ctx context.Context, job mailsync.Job) (mailsync.Outcome
 	if err != nil {
 		return mailsync.Outcome{}, err
 	}
-	login := s.(session).login
+	login := s.Naming().Prefix
 	m.mu.Lock()
 	m.running[login]++
 	m.runs[login]++

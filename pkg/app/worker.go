@@ -26,6 +26,7 @@ type Worker struct {
 	base     *base
 	runner   *pass.Runner
 	queue    *queue.Server
+	rates    budgets
 	admitter *dispatch.Admitter
 	servers  []*server
 	presence *pass.Presence
@@ -52,7 +53,7 @@ func NewWorker(ctx context.Context, c config.Worker, log *zap.Logger) (*Worker, 
 	mux := http.NewServeMux()
 	p.register(mux)
 	if w.servers, err = openListeners(c.HTTP, true, mux, p, log); err != nil {
-		return nil, errors.Join(err, b.close())
+		return nil, errors.Join(err, w.rates.Close(), b.close())
 	}
 	return w, nil
 }
@@ -60,13 +61,16 @@ func NewWorker(ctx context.Context, c config.Worker, log *zap.Logger) (*Worker, 
 func newWorker(b *base, c config.Worker) (*Worker, error) {
 	w := &Worker{base: b, draining: make(chan struct{}), id: workerID()}
 	w.admitter = dispatch.NewAdmitter(b.store, leaseQueue{b.queue}, 0, b.log)
+	var err error
+	if w.rates, err = openBudgets(b.redisURL, b.log); err != nil {
+		return nil, err
+	}
 	w.runner = pass.NewRunner(pass.Config{
-		Store: b.store, Vault: secrets{b.vault}, Open: b.dial.open,
+		Store: b.store, Vault: secrets{b.vault}, Open: b.dial.opener(w.rates), Rates: w.rates,
 		Engine:   pass.Engine{Run: mailsync.Run, Verify: mailsync.Verify},
 		WorkerID: w.id, Slice: c.Slice, Draining: w.draining, Ended: w.admitter.Kick,
 		Metrics: b.metrics, Log: b.log,
 	})
-	var err error
 	w.queue, err = queue.NewServer(b.redisURL, c.Concurrency, func(ctx context.Context, t queue.Task) {
 		w.runner.Handle(ctx, t.UserID, t.Token)
 	}, b.log)
@@ -131,5 +135,5 @@ func (w *Worker) run(ctx context.Context) error {
 	for _, s := range w.servers {
 		g.Go(func() error { return s.run(alive) })
 	}
-	return g.Wait()
+	return errors.Join(g.Wait(), w.rates.Close())
 }

@@ -33,6 +33,7 @@ type heart struct {
 // hold is one claimed lease.
 type hold struct {
 	token, userID int64
+	endpoints     [2]int64                // source and target
 	cancel        context.CancelCauseFunc // of the lease: the pass must not write any more
 	lost          *time.Timer
 
@@ -44,7 +45,10 @@ type hold struct {
 
 // take begins to renew a lease that was claimed before the call, at the time given.
 func (h *heart) take(l migration.Lease, claimed time.Time, cancel context.CancelCauseFunc) *hold {
-	d := &hold{token: l.Token, userID: l.UserID, cancel: cancel, stopped: make(chan struct{})}
+	d := &hold{
+		token: l.Token, userID: l.UserID, endpoints: [2]int64{l.SourceEndpointID, l.TargetEndpointID},
+		cancel: cancel, stopped: make(chan struct{}),
+	}
 	d.lost = time.AfterFunc(lostAfter-time.Since(claimed), d.lose)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -113,13 +117,14 @@ func (h *heart) all() []*hold {
 	return out
 }
 
-// KeepAlive renews the leases of all passes, and looks for operators' stops, until
-// ctx ends, which must not be before the last pass has ended.
+// KeepAlive renews the leases of all passes, and looks for operators' stops and
+// changed endpoints, until ctx ends, which must not be before the last pass has ended.
 func (r *Runner) KeepAlive(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	// Apart from each other: what is slow must not keep a lease from being renewed.
 	g.Go(func() error { return r.every(ctx, r.beat) })
 	g.Go(func() error { return r.every(ctx, r.lookForStops) })
+	g.Go(func() error { return r.every(ctx, r.refreshRates) })
 	return g.Wait()
 }
 

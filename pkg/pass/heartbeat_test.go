@@ -26,6 +26,10 @@ func (b beating) UserByID(context.Context, int64) (migration.User, error) {
 	return migration.User{}, nil
 }
 
+func (b beating) EndpointByID(context.Context, int64) (migration.Endpoint, error) {
+	return migration.Endpoint{}, nil
+}
+
 func TestAHolderThatCannotRenewStopsInTime(t *testing.T) {
 	down := errors.New("the database is away")
 	rows := []struct {

@@ -44,9 +44,10 @@ type Vault interface {
 
 // Account is one mailbox and how to open it.
 type Account struct {
-	Host     string
-	Port     int
-	Security migration.Security
+	EndpointID int64
+	Host       string
+	Port       int
+	Security   migration.Security
 	migration.Trust
 	migration.Login
 	Password migration.Secret
@@ -66,6 +67,8 @@ type Config struct {
 	Vault  Vault
 	Open   func(a Account) mailbox.Opener
 	Engine Engine
+	// Rates may be nil: then there are no limits.
+	Rates Rates
 	// WorkerID names the process among all workers.
 	WorkerID string
 	// Slice is the time after which a pass lets others go first.

@@ -22,7 +22,12 @@ type Runner struct {
 }
 
 // NewRunner returns a Runner; KeepAlive has to run beside its passes.
-func NewRunner(c Config) *Runner { return &Runner{Config: c} }
+func NewRunner(c Config) *Runner {
+	if c.Rates == nil {
+		c.Rates = freely{}
+	}
+	return &Runner{Config: c}
+}
 
 // pass is one pass under way.
 type pass struct {
@@ -35,6 +40,7 @@ type pass struct {
 	user           migration.User // as it was at the start
 	batch          migration.Batch
 	source, target *side
+	leave          func() // the endpoints that were entered
 	counted        counted
 
 	result  migration.Result
@@ -61,7 +67,7 @@ func (r *Runner) Handle(ctx context.Context, userID, token int64) {
 	log = log.With(zap.String("kind", string(lease.Kind)))
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &pass{r: r, log: log, lease: lease, begun: claimed, hold: r.heart.take(lease, claimed, cancel)}
+	p := &pass{r: r, log: log, lease: lease, begun: claimed, leave: func() {}, hold: r.heart.take(lease, claimed, cancel)}
 	p.counted.metrics = r.Metrics
 	p.result.Kind = lease.Kind
 	defer r.heart.drop(p.hold)
@@ -79,6 +85,7 @@ func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) (err err
 			err = migration.NewFault(migration.Internal, migration.ScopeUser, "", fmt.Sprintf("panic: %v", x), nil)
 		}
 	}()
+	defer func() { p.leave() }()
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
@@ -141,6 +148,7 @@ func (p *pass) prepare(ctx context.Context) error {
 	p.log = p.log.With(zap.String("batch", p.batch.Name), zap.Int64("org", p.user.OrgID))
 	p.log.Info("pass begins", zap.String("source", source.Name), zap.String("target", target.Name), zap.Bool("goesOn", p.user.Yielded),
 		zap.Int("attempts", p.user.Attempts), zap.Bool("unsettled", p.lease.Unsettled))
+	p.leave = p.r.enter(source, target)
 	if p.source, err = p.r.newSide(&p.user, source, migration.Source); err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (r *Runner) login(u *migration.User, e *migration.Endpoint, which migration
 	if name == "" {
 		name = u.EmailAddress
 	}
-	a := Account{Host: e.Host, Port: e.Port, Security: e.Security, Trust: e.Trust, Side: which, Root: root, Login: migration.Login{User: name}}
+	a := Account{EndpointID: e.ID, Host: e.Host, Port: e.Port, Security: e.Security, Trust: e.Trust, Side: which, Root: root, Login: migration.Login{User: name}}
 	var err error
 	switch {
 	case len(sealed) > 0:
@@ -66,7 +66,10 @@ func (r *Runner) newSide(u *migration.User, e migration.Endpoint, which migratio
 		if a.Admin {
 			err = r.admins.judge(&e, err)
 		}
-		return session, err
+		if err != nil {
+			return nil, err
+		}
+		return paced{session, r.Rates, e.ID}, nil
 	}
 	return s, nil
 }
