@@ -41,7 +41,13 @@ type service struct {
 // newService starts a Redis and an API that resyncs after interval.
 func newService(t *testing.T, m *mail, interval time.Duration) *service {
 	t.Helper()
-	s := &service{t: t, mail: m, dir: t.TempDir(), redis: servers.Redis(t), key: vault.GenerateKey(), bootstrap: canary.Secret("token")}
+	return newServiceOn(t, m, servers.Redis(t), interval)
+}
+
+// newServiceOn is newService on a Redis that runs.
+func newServiceOn(t *testing.T, m *mail, redis string, interval time.Duration) *service {
+	t.Helper()
+	s := &service{t: t, mail: m, dir: t.TempDir(), redis: redis, key: vault.GenerateKey(), bootstrap: canary.Secret("token")}
 	s.token, s.database = s.bootstrap, filepath.Join(s.dir, "mailhaul.db")
 	s.plane = s.start("api", "MAILHAUL_RESYNC_INTERVAL="+interval.String())
 	return s
