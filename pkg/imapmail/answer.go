@@ -35,8 +35,7 @@ func (a *appender) Receive(ctx context.Context) (mailbox.Answer, error) {
 // answer makes the Answer of a window whose commands are all answered.
 func (a *appender) answer(w *window) mailbox.Answer {
 	out := mailbox.Answer{Took: w.took}
-	if a.multi {
-		c := w.commands[0]
+	if c := w.commands[0]; a.multi && len(w.commands) == 1 {
 		if c.answer.kind != "OK" {
 			out.Refused = refusal(opAppend, *c.answer, a.session.account.Side, a.what())
 			return out
@@ -44,16 +43,25 @@ func (a *appender) answer(w *window) mailbox.Answer {
 		out.Validity, out.UIDs = appendUID(*c.answer, c.messages)
 		return out
 	}
-	out.Each = make([]error, len(w.commands))
-	uids := make([]mailbox.UID, len(w.commands))
-	for i, c := range w.commands {
+	uids, told := make([]mailbox.UID, 0, w.messages), false
+	for _, c := range w.commands {
+		var refused error
 		if c.answer.kind != "OK" {
-			out.Each[i] = refusal(opAppend, *c.answer, a.session.account.Side, a.what())
-			continue
+			refused = refusal(opAppend, *c.answer, a.session.account.Side, a.what())
 		}
-		if validity, got := appendUID(*c.answer, 1); got != nil {
-			out.Validity, out.UIDs, uids[i] = validity, uids, got[0]
+		for range c.messages {
+			out.Each = append(out.Each, refused)
 		}
+		validity, got := appendUID(*c.answer, c.messages)
+		if got == nil {
+			got = make([]mailbox.UID, c.messages)
+		} else {
+			out.Validity, told = validity, true
+		}
+		uids = append(uids, got...)
+	}
+	if told {
+		out.UIDs = uids
 	}
 	return out
 }
@@ -107,7 +115,14 @@ func (a *appender) take(response []byte) error {
 	if !ok {
 		return nil
 	}
+	if s.kind == "BAD" && s.tag == "*" && a.stray > 0 {
+		a.stray-- // the line's end after an empty message, which was refused before it came
+		return nil
+	}
 	if s.kind == "BAD" {
+		if f := refusal(opAppend, s, a.session.account.Side, a.what()); f.Code == migration.Throttled {
+			return f // Microsoft 365 says it so
+		}
 		return migration.NewFault(migration.ConnectionFailed, migration.ScopeEndpoint, a.session.account.Side,
 			a.what()+": "+s.words(), mailbox.ErrBad)
 	}

@@ -2,6 +2,7 @@ package imapmail
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ type appender struct {
 	pending map[string]*command // sent, not answered
 	flushed []*window           // in order, no Answer told
 	more    bool                // the server asks for the literal
+	stray   int                 // empty messages sent: see take
 	err     error               // the connection's end
 	closed  bool
 }
@@ -91,6 +93,14 @@ func (a *appender) tie(ctx context.Context) (stop func() bool) {
 
 func (a *appender) Add(ctx context.Context, m mailbox.NewMessage) error {
 	defer a.tie(ctx)()
+	if m.Size == 0 {
+		if err := a.end(); err != nil {
+			return err
+		}
+		a.mu.Lock()
+		a.stray++
+		a.mu.Unlock()
+	}
 	a.current.messages++
 	c := a.open
 	first := c == nil
@@ -105,18 +115,63 @@ func (a *appender) Add(ctx context.Context, m mailbox.NewMessage) error {
 	if first {
 		head = c.tag + " APPEND " + a.folder
 	}
-	taken, err := a.literal(c, head+arguments(m), m.Size)
+	mark, err := a.mark(m)
+	if err != nil {
+		return err
+	}
+	taken, err := a.literal(c, head+arguments(m)+mark, m.Size)
 	if err != nil || !taken {
 		return err
 	}
 	if err := a.body(m); err != nil {
 		return err
 	}
-	if a.multi {
+	if a.multi && m.Size > 0 {
 		a.open = c
 		return nil
 	}
 	return a.write("\r\n")
+}
+
+// end ends the command that further messages of the window would go into. A server
+// that refuses an empty literal may do so at once and read the rest of its line as
+// commands (Cyrus 3.6), so an empty message has a command of its own.
+func (a *appender) end() error {
+	if a.open == nil {
+		return nil
+	}
+	a.open = nil
+	return a.write("\r\n")
+}
+
+// mark is "~" for a message with NULs, which may go as literal8 alone (RFC 3516
+// section 4.4). It looks at bodies that can be read twice; what streams through is
+// known only once it is refused, and then comes again in memory.
+func (a *appender) mark(m mailbox.NewMessage) (string, error) {
+	body, ok := m.Body.(io.ReadSeeker)
+	if !ok || !a.session.caps.Binary {
+		return "", nil
+	}
+	start, err := body.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", a.what(), err)
+	}
+	found := false
+	buf := make([]byte, 32<<10)
+	for !found {
+		n, err := body.Read(buf)
+		found = bytes.IndexByte(buf[:n], 0) >= 0
+		if err != nil {
+			break // what is wrong with the body shows when it is sent
+		}
+	}
+	if _, err := body.Seek(start, io.SeekStart); err != nil {
+		return "", fmt.Errorf("%s: %w", a.what(), err)
+	}
+	if found {
+		return "~", nil
+	}
+	return "", nil
 }
 
 // command begins a command; its answer may come from now on.
@@ -208,12 +263,9 @@ func (a *appender) Flush(ctx context.Context) error {
 	}
 	defer a.tie(ctx)()
 	// Also after a refusal: Dovecot tells it early and reads on to the end of the line.
-	if a.open != nil {
-		if err := a.write("\r\n"); err != nil {
-			return err
-		}
+	if err := a.end(); err != nil {
+		return err
 	}
-	a.open = nil
 	// The server's time begins now, and ends with the last answer.
 	a.session.conn.await(1)
 	a.mu.Lock()
