@@ -38,6 +38,7 @@ var examples = map[string]string{
 	"user list":            "mailhaul user list --batch pilot --status Failed",
 	"user items":           "mailhaul user items --batch pilot --code MessageTooLarge",
 	"user get":             "mailhaul user get anna@example.com --batch pilot",
+	"user why":             "mailhaul user why anna@example.com --batch pilot",
 	"user retry":           "mailhaul user retry anna@example.com --batch pilot",
 	"user stop":            "mailhaul user stop anna@example.com --batch pilot",
 	"user complete":        "mailhaul user complete anna@example.com --batch pilot",
@@ -48,6 +49,10 @@ var examples = map[string]string{
 	"report statistics": "mailhaul report statistics pilot > pilot.csv",
 	"report errors":     "mailhaul report errors pilot > mended.csv",
 	"report receipts":   "mailhaul report receipts pilot --format json",
+
+	"top":          "mailhaul top --once",
+	"worker list":  "mailhaul worker list",
+	"worker drain": "mailhaul worker drain worker-7-4242-ABCDEFGH",
 
 	"token create": "mailhaul token create --role operator --expires 30d",
 	"token list":   "mailhaul token list --org acme",

@@ -70,6 +70,7 @@ func newRootCommand(g *global, env func(string) (string, bool)) *cobra.Command {
 	for _, make := range []func(*global) *cobra.Command{
 		newDemoCommand, newUpCommand, newSyncCommand, newVerifyCommand,
 		newEndpointCommand, newBatchCommand, newUserCommand, newReportCommand,
+		newTopCommand, newWorkerCommand,
 		newTokenCommand, newOrgCommand, newVaultCommand, newProviderCommand,
 	} {
 		root.AddCommand(make(g))

@@ -25,6 +25,13 @@ func newUserCommand(g *global) *cobra.Command {
 		of("get", "Show a user", func(cmd *cobra.Command, c *client.Client, email string) error {
 			return g.emitUser(c.User(cmd.Context(), batch, email))
 		}),
+		of("why", "Tell why a user waits, and what to do about it", func(cmd *cobra.Command, c *client.Client, email string) error {
+			w, err := c.Why(cmd.Context(), batch, email)
+			if err != nil {
+				return err
+			}
+			return g.why(w)
+		}),
 		of("remove", "Take a user out of its batch", func(cmd *cobra.Command, c *client.Client, email string) error {
 			gone, err := c.RemoveUser(cmd.Context(), batch, email)
 			if err != nil {

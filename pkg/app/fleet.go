@@ -37,7 +37,7 @@ func (f *fleet) read(ctx context.Context) telemetry.Fleet {
 	}
 	var out telemetry.Fleet
 	for name, part := range map[string]func(context.Context, *telemetry.Fleet) error{
-		"users": f.users, "limits": f.limits, "slots": f.slots, "queues": f.queues,
+		"users": f.users, "limits": f.limits, "slots": f.slots, "queues": f.queues, "backlog": f.backlog,
 	} {
 		if err := part(ctx, &out); err != nil {
 			f.log.Warn("metrics of the fleet not read", zap.String("part", name), zap.Error(err))
@@ -97,6 +97,37 @@ func (f *fleet) queues(ctx context.Context, out *telemetry.Fleet) error {
 	}
 	for _, d := range depths {
 		out.Queues = append(out.Queues, telemetry.Queue{Name: d.Queue, Depth: d.Waiting, Oldest: d.Oldest})
+	}
+	return nil
+}
+
+// backlog estimates how long it takes until all that are due have had their pass.
+func (f *fleet) backlog(ctx context.Context, out *telemetry.Fleet) error {
+	now := time.Now().UTC()
+	due, err := f.store.Backlog(ctx, 0, now)
+	if err != nil {
+		return err
+	}
+	workers, err := f.store.Workers(ctx)
+	if err != nil {
+		return err
+	}
+	var endpoints []migration.Endpoint
+	seen := map[int64]bool{}
+	for _, b := range due {
+		if seen[b.OrgID] {
+			continue
+		}
+		seen[b.OrgID] = true
+		list, err := f.store.ListEndpoints(ctx, b.OrgID)
+		if err != nil {
+			return fmt.Errorf("list endpoints: %w", err)
+		}
+		endpoints = append(endpoints, list...)
+	}
+	stations := migration.NewStations(endpoints, nil, due)
+	if d, known := migration.Estimate(due, stations, migration.Tempos(workers), migration.Capacity(workers), now); known {
+		out.Backlog = &d
 	}
 	return nil
 }

@@ -38,6 +38,7 @@ type Control struct {
 	now      func() time.Time
 	log      *zap.Logger
 	rates    *rates
+	fleet    views
 	// changing serialises read-modify-write of batches in this process.
 	changing sync.Mutex
 }

@@ -16,6 +16,7 @@ type Store interface {
 	Batches
 	Users
 	Reports
+	Fleet
 }
 
 // Orgs keeps organisations, tokens and the log of events.

@@ -77,6 +77,7 @@ func New(c Config) http.Handler {
 	a.endpointRoutes()
 	a.batchRoutes()
 	a.userRoutes()
+	a.fleetRoutes()
 	a.reportRoutes()
 	a.eventRoutes()
 	a.describeProblems()

@@ -2,7 +2,10 @@ package migration
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -54,6 +57,11 @@ func NewStations(endpoints []Endpoint, slots []Slots, backlog []Backlog) map[int
 	return out
 }
 
+// ByName lists stations by name.
+func ByName(stations map[int64]*Station) []*Station {
+	return slices.SortedFunc(maps.Values(stations), func(a, b *Station) int { return strings.Compare(a.Name, b.Name) })
+}
+
 // Total is how many slots are in use.
 func (s *Station) Total() int {
 	n := 0
@@ -95,6 +103,25 @@ func (s *Station) Closed(kind PassKind, now time.Time) []Reason {
 			"the %d slots of endpoint %s that resyncs may have are taken", s.share(), s.Name)
 	case kind == FirstSync && total+s.kept() >= n:
 		add(ReasonShare, time.Time{}, raise, "the free slots of endpoint %s are kept for resyncs that wait too", s.Name)
+	}
+	return out
+}
+
+// Waits tells what keeps those who wait at the endpoint, each reason once.
+func (s *Station) Waits(now time.Time) []Reason {
+	var out []Reason
+	for _, kind := range PassKinds {
+		if s.Due[kind] == 0 {
+			continue
+		}
+		for _, r := range s.Closed(kind, now) {
+			if !slices.Contains(out, r) {
+				out = append(out, r)
+			}
+		}
+	}
+	if len(out) == 0 && s.rests(now) { // also where nobody waits yet
+		out = s.Closed("", now)
 	}
 	return out
 }

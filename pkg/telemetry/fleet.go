@@ -13,6 +13,8 @@ type Fleet struct {
 	InUse     []Slots        // by endpoint and kind of pass
 	Limits    []Slots        // by endpoint and "all" or "resync"
 	Queues    []Queue
+	// Backlog is nil where it cannot be told.
+	Backlog *time.Duration
 }
 
 // Slots is a number of passes at one endpoint.
@@ -42,7 +44,9 @@ func (m *Metrics) ObserveFleet(read func(ctx context.Context) Fleet) {
 		slots:     gauge("slots_in_use", "Passes that hold a slot at an endpoint.", "endpoint", "kind"),
 		limits:    gauge("slots_limit", "Passes that may hold a slot at an endpoint.", "endpoint", "kind"),
 		depth:     gauge("queue_depth", "Passes admitted and not yet begun.", "queue"),
-		oldest:    gauge("queue_oldest_seconds", "How long the oldest of them has waited.", "queue"),
+		backlog: gauge("backlog_estimated_seconds", "How long it takes until all users that are due now have had their pass: those of each kind times the mean "+
+			"duration of such a pass, over the slots of the workers or of the narrowest endpoint. Without users at endpoints that are parked."),
+		oldest: gauge("queue_oldest_seconds", "How long the oldest of them has waited.", "queue"),
 	})
 }
 
@@ -51,12 +55,12 @@ func gauge(name, help string, labels ...string) *prometheus.Desc {
 }
 
 type fleetCollector struct {
-	read                                    func(ctx context.Context) Fleet
-	mailboxes, slots, limits, depth, oldest *prometheus.Desc
+	read                                             func(ctx context.Context) Fleet
+	mailboxes, slots, limits, depth, oldest, backlog *prometheus.Desc
 }
 
 func (c *fleetCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.mailboxes, c.slots, c.limits, c.depth, c.oldest} {
+	for _, d := range []*prometheus.Desc{c.mailboxes, c.slots, c.limits, c.depth, c.oldest, c.backlog} {
 		ch <- d
 	}
 }
@@ -76,6 +80,9 @@ func (c *fleetCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, s := range f.Limits {
 		send(c.limits, float64(s.N), s.Endpoint, s.Kind)
+	}
+	if f.Backlog != nil {
+		send(c.backlog, f.Backlog.Seconds())
 	}
 	for _, q := range f.Queues {
 		send(c.depth, float64(q.Depth), q.Name)

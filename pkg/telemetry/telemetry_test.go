@@ -49,6 +49,7 @@ func TestMetricNames(t *testing.T) {
 			InUse:     []Slots{{"default/old", "first", 2}},
 			Limits:    []Slots{{"default/old", "all", 20}},
 			Queues:    []Queue{{"first", 4, 3 * time.Second}},
+			Backlog:   new(90 * time.Second),
 		}
 	})
 	w := httptest.NewRecorder()
@@ -59,7 +60,7 @@ func TestMetricNames(t *testing.T) {
 		`mailhaul_messages_skipped_total{code="MessageTooLarge"} 1`, `mailhaul_faults_total{code="AuthFailed",side="source"} 1`,
 		`mailhaul_mailboxes{status="Synced"} 3`, `mailhaul_slots_in_use{endpoint="default/old",kind="first"} 2`,
 		`mailhaul_slots_limit{endpoint="default/old",kind="all"} 20`, `mailhaul_queue_depth{queue="first"} 4`,
-		`mailhaul_queue_oldest_seconds{queue="first"} 3`, "mailhaul_build_info{",
+		`mailhaul_queue_oldest_seconds{queue="first"} 3`, "mailhaul_build_info{", "mailhaul_backlog_estimated_seconds 90",
 	} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("no %s", want)
