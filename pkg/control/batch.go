@@ -101,6 +101,9 @@ func (c *Control) ends(ctx context.Context, b *migration.Batch) (e ends, err err
 		if end.name == "" {
 			return ends{}, fault(migration.InvalidArgument, "the %s is not named", end.what)
 		}
+		if err := checkName(end.what, end.name); err != nil {
+			return ends{}, err
+		}
 		*end.into, err = c.store.EndpointByName(ctx, b.OrgID, end.name)
 		if err := missing(err, end.what, end.name); err != nil {
 			return ends{}, err

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,13 +38,24 @@ type env struct {
 	log    *lockedBuffer
 	owner  string
 	kicks  chan struct{}
+	ahead  atomic.Int64 // how far the API's clock is ahead, as a time.Duration
 }
 
+// newEnv is the API over a new SQLite database.
 func newEnv(t *testing.T) *env {
 	t.Helper()
+	return newEnvOver(t, "")
+}
+
+// newEnvOver is the API over an empty database.
+func newEnvOver(t *testing.T, database string) *env {
+	t.Helper()
 	e := &env{t: t, dir: t.TempDir(), mail: &servers{}, log: &lockedBuffer{}, owner: bootstrap, kicks: make(chan struct{}, 1000)}
+	if database == "" {
+		database = "sqlite://" + filepath.Join(e.dir, "m.db")
+	}
 	var err error
-	if e.store, err = store.Open(t.Context(), "sqlite://"+filepath.Join(e.dir, "m.db")); err != nil {
+	if e.store, err = store.Open(t.Context(), database); err != nil {
 		t.Fatal(err)
 	}
 	e.key = vault.GenerateKey()
@@ -57,6 +69,7 @@ func newEnv(t *testing.T) *env {
 	e.server = httptest.NewServer(httpapi.New(httpapi.Config{
 		Control: c, Store: e.store, Bootstrap: migration.NewSecret(bootstrap), Log: log,
 		EventsEvery: 5 * time.Millisecond, Closing: closing,
+		Now: func() time.Time { return time.Now().UTC().Add(time.Duration(e.ahead.Load())) },
 	}))
 	t.Cleanup(func() {
 		close(closing)

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -128,9 +131,35 @@ func (a *api) slurp(next http.Handler) http.Handler {
 			return
 		}
 		_ = line.SetReadDeadline(time.Time{})
+		if err := legible(r, body); err != nil {
+			writeProblem(w, err)
+			return
+		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), bodyKey{}, body)))
 	})
+}
+
+// legible refuses what cannot be a text in path, query or JSON: bytes that are not
+// UTF-8, and NUL. PostgreSQL has no such texts, so no name is one, and no question
+// after one has to go there.
+func legible(r *http.Request, body []byte) *client.Problem {
+	text := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	good := err == nil && text(r.URL.Path)
+	for name, values := range query {
+		good = good && text(name) && !slices.ContainsFunc(values, func(v string) bool { return !text(v) })
+	}
+	if !good {
+		return problemOf(http.StatusBadRequest, migration.InvalidArgument, "the address holds something that is no text in UTF-8")
+	}
+	// A CSV file has an encoding of its own.
+	if kind := r.Header.Get("Content-Type"); !weigh(r).upload || strings.HasPrefix(kind, "application/json") {
+		if !utf8.Valid(body) { // RFC 8259 section 8.1
+			return problemOf(http.StatusBadRequest, migration.InvalidArgument, "the body is not UTF-8")
+		}
+	}
+	return nil
 }
 
 type bodyKey struct{}
