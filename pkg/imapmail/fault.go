@@ -50,8 +50,10 @@ var rules = []rule{
 	{op: opAny, texts: []string{"suggested backoff time", "too many simultaneous", "maximum number of connections", "too many connections", "rate limit", "throttl", "command or bandwidth limits"}, code: migration.Throttled, scope: migration.ScopeUser},
 	{op: opAny, codes: []string{"THROTTLED"}, code: migration.Throttled, scope: migration.ScopeUser},
 	{op: opAny &^ opAppend &^ opStore &^ opCreate, codes: []string{"LIMIT"}, code: migration.Throttled, scope: migration.ScopeUser},
-	{op: opLogin, codes: []string{"OVERQUOTA"}, code: migration.Throttled, scope: migration.ScopeUser},
-	{op: opAny, codes: []string{"INUSE"}, code: migration.Throttled, scope: migration.ScopeUser},
+	{op: opAny &^ opAppend &^ opStore &^ opCreate, codes: []string{"OVERQUOTA"}, code: migration.Throttled, scope: migration.ScopeUser},
+	// Another holds the mailbox, or one folder of it: the others go on.
+	{op: opLogin | opList, codes: []string{"INUSE"}, code: migration.Throttled, scope: migration.ScopeUser},
+	{op: opAny, codes: []string{"INUSE"}, code: migration.Throttled, scope: migration.ScopeFolder},
 
 	// No room. Dovecot sends the code; Cyrus "Over quota" and Courier "[ALERT] You
 	// exceeded your mail quota" do not.
@@ -69,8 +71,9 @@ var rules = []rule{
 	{op: opLogin, kind: "NO", code: migration.AuthFailed, scope: migration.ScopeUser},
 	{op: opLogin, code: migration.ConnectionFailed, scope: migration.ScopeUser},
 
-	// A passing failure of the server's.
-	{op: opAny, codes: []string{"UNAVAILABLE"}, code: migration.ConnectionFailed, scope: migration.ScopeUser},
+	// A passing failure of the server's, in one folder: the others go on.
+	{op: opList, codes: []string{"UNAVAILABLE"}, code: migration.ConnectionFailed, scope: migration.ScopeUser},
+	{op: opAny, codes: []string{"UNAVAILABLE"}, code: migration.ConnectionFailed, scope: migration.ScopeFolder},
 	{op: opSelect | opAppend | opList, texts: []string{"unsafe login"}, code: migration.AuthorizationMissing, scope: migration.ScopeUser}, // NetEase
 	{op: opAny &^ opFetch, codes: []string{"NOPERM"}, code: migration.AuthorizationMissing, scope: migration.ScopeFolder},
 	{op: opSelect | opAppend | opCreate | opStore, texts: []string{"permission denied", "access denied", "selected read-only"}, code: migration.AuthorizationMissing, scope: migration.ScopeFolder},

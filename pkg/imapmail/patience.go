@@ -17,9 +17,9 @@ const (
 	minProgress = 1 << 10
 
 	maxIdle     = 4 << 20 // bytes that nobody asked for, before an answer
-	maxRows     = 50_000   // folders in one listing, held in memory
-	maxRowText  = 8 << 20  // bytes of it
-	slackOfRows = 50_000   // FETCH responses beyond those asked for: flags that change meanwhile
+	maxRows     = 50_000  // folders in one listing, held in memory
+	maxRowText  = 8 << 20 // bytes of it
+	slackOfRows = 50_000  // FETCH responses beyond those asked for: flags that change meanwhile
 )
 
 // patience measures how long this side has waited for the server. It runs only while
