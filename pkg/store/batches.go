@@ -143,6 +143,10 @@ func (s *Store) dueFrom(ctx context.Context, tx *sql.Tx, batchID int64, t time.T
 	if err := s.shareBatch(ctx, tx, batchID); err != nil {
 		return err
 	}
+	return lowerBound(ctx, tx, batchID, t)
+}
+
+func lowerBound(ctx context.Context, tx *sql.Tx, batchID int64, t time.Time) error {
 	_, err := tx.ExecContext(ctx, `UPDATE batches SET next_due_at = $2 WHERE id = $1 AND (next_due_at IS NULL OR next_due_at > $2)`,
 		batchID, at(t))
 	return err

@@ -25,7 +25,7 @@ func (s *Store) Finish(ctx context.Context, token int64, next migration.UserStat
 			return err
 		}
 		early := next.Code != "" || next.Yielded || h.Kind == migration.Verify
-		if len(items) > 0 || !early {
+		if len(items) > 0 || !early && h.listed {
 			if err := replaceItems(ctx, tx, h, items); err != nil {
 				return err
 			}
@@ -74,7 +74,8 @@ func (s *Store) Release(ctx context.Context, token int64, dead bool, next migrat
 	})
 }
 
-// end writes what a pass leaves behind and frees its lease.
+// end writes what a pass leaves behind and frees its lease. The caller shares the lock
+// of the batch.
 func (s *Store) end(ctx context.Context, tx *sql.Tx, h *holder, next migration.UserState, totals migration.Totals, last migration.Tally,
 	unsettled bool,
 ) error {
@@ -89,10 +90,12 @@ func (s *Store) end(ctx context.Context, tx *sql.Tx, h *holder, next migration.U
 			return err
 		}
 	}
-	if err := s.dueFrom(ctx, tx, h.batchID, next.NextRunAt); err != nil {
-		return err
+	if t := next.NextRunAt; !t.IsZero() && (h.batchDue.IsZero() || t.Before(h.batchDue)) {
+		if err := lowerBound(ctx, tx, h.batchID, t); err != nil {
+			return err
+		}
 	}
-	_, err = tx.ExecContext(ctx, freeLease+`, unsettled = $2 WHERE token = $1`, h.Token, unsettled)
+	_, err = tx.ExecContext(ctx, freeLease+`, unsettled = $2, counted_by = $3 WHERE token = $1`, h.Token, unsettled, h.countedBy)
 	return err
 }
 

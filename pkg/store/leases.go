@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -26,29 +28,37 @@ func leaseDest(l *migration.Lease) []any {
 }
 
 // Claim makes a queued lease the worker's, exactly once, and its user a running one.
-// A lease that is not queued any more answers ErrLeaseLost.
+// A lease that is not queued any more answers ErrLeaseLost. A claim whose commit was
+// not answered is looked for again by its first beat, which is this call's own: so no
+// broken connection leaves a lease that its holder does not know of.
 func (s *Store) Claim(ctx context.Context, token int64, workerID string) (migration.Lease, error) {
 	var l migration.Lease
-	err := s.write(ctx, "claim lease", func(tx *sql.Tx) error {
+	beat := rand.Int64N(1 << 62)
+	err := s.writeAgain(ctx, "claim lease", func(tx *sql.Tx) error {
 		if err := s.shareBatchOfLease(ctx, tx, token); err != nil {
 			return err
 		}
-		err := tx.QueryRowContext(ctx, `UPDATE leases SET state = 'running', worker_id = $2, beat = beat + 1, since = $3
-			WHERE token = $1 AND state = 'queued' RETURNING `+leaseColumns, token, workerID, at(s.now())).Scan(leaseDest(&l)...)
-		if errors.Is(err, sql.ErrNoRows) {
-			return migration.ErrLeaseLost
-		}
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE users SET status = $2 WHERE id = $1 AND NOT removing`,
-			l.UserID, string(migration.RunningStatus(l.Kind)))
-		return err
+		return claim(ctx, tx, token, workerID, beat, s.now(), &l)
 	})
 	if err != nil {
 		return migration.Lease{}, err
 	}
 	return l, nil
+}
+
+func claim(ctx context.Context, tx *sql.Tx, token int64, workerID string, beat int64, now time.Time, l *migration.Lease) error {
+	err := tx.QueryRowContext(ctx, `UPDATE leases SET state = 'running', worker_id = $2, beat = $3, since = $4
+		WHERE token = $1 AND (state = 'queued' OR state = 'running' AND worker_id = $2 AND beat = $3) RETURNING `+leaseColumns,
+		token, workerID, beat, at(now)).Scan(leaseDest(l)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return migration.ErrLeaseLost
+	}
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE users SET status = $2 WHERE id = $1 AND NOT removing`,
+		l.UserID, string(migration.RunningStatus(l.Kind)))
+	return err
 }
 
 // Beat raises the counters of a worker's leases and returns the tokens that are
@@ -138,36 +148,35 @@ func (s *Store) Progressed(ctx context.Context, token int64) (bool, error) {
 type holder struct {
 	migration.Lease
 	orgID, batchID int64
-	mailbox        []byte
+	batchDue       time.Time // the bound of the batch; it is not raised while the batch's lock is shared
 	countedBy      int64
+	listed         bool // items are listed of the user
 	state          migration.UserState
 	totals         migration.Totals
 	last           migration.Tally
 	running        bool // last is not in totals yet
 }
 
-// held finds the lease of token in the state that the write needs, and locks it
-// until the transaction's end. Any other state means that the lease is lost.
+// selectHeld is one statement, not one a table, because every pass comes by here.
+const selectHeld = `SELECT l.token, l.user_id, l.kind, l.state, l.unsettled, l.counted_by, u.org_id, u.batch_id,
+	(SELECT b.next_due_at FROM batches b WHERE b.id = u.batch_id), EXISTS (SELECT 1 FROM items i WHERE i.user_id = u.id),
+	` + stateColumns + `, ` + totalColumns + `, running, ` + lastColumns + `
+	FROM leases l JOIN users u ON u.id = l.user_id WHERE l.token = $1 AND l.state = $2`
+
+// held finds the lease of token in the state that the write needs, and locks it and
+// its user until the transaction's end. Any other state means that the lease is lost.
 func (s *Store) held(ctx context.Context, tx querier, token int64, state migration.LeaseState) (*holder, error) {
 	var h holder
-	var userID sql.NullInt64
-	err := tx.QueryRowContext(ctx, `SELECT token, user_id, kind, source_endpoint_id, target_endpoint_id, state, worker_id, beat, unsettled,
-		mailbox, counted_by FROM leases WHERE token = $1 AND state = $2`+s.dialect.forUpdate, token, string(state)).
-		Scan(&h.Token, &userID, &h.Kind, &h.SourceEndpointID, &h.TargetEndpointID, &h.State, &h.WorkerID, &h.Beat, &h.Unsettled,
-			&h.mailbox, &h.countedBy)
+	dest := append([]any{
+		&h.Token, &h.UserID, &h.Kind, &h.State, &h.Unsettled, &h.countedBy, &h.orgID, &h.batchID, timeInto{&h.batchDue}, &h.listed,
+	}, stateDest(&h.state)...)
+	dest = into(append(into(dest, totalFields(&h.totals)), &h.running), lastFields(&h.last))
+	err := tx.QueryRowContext(ctx, selectHeld+s.dialect.forUpdate, token, string(state)).Scan(dest...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, migration.ErrLeaseLost
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find lease: %w", err)
-	}
-	h.UserID = userID.Int64
-	dest := append([]any{&h.orgID, &h.batchID}, stateDest(&h.state)...)
-	dest = into(append(into(dest, totalFields(&h.totals)), &h.running), lastFields(&h.last))
-	err = tx.QueryRowContext(ctx, `SELECT org_id, batch_id, `+stateColumns+`, `+totalColumns+`, running, `+lastColumns+`
-		FROM users WHERE id = $1`+s.dialect.forUpdate, h.UserID).Scan(dest...)
-	if err != nil {
-		return nil, fmt.Errorf("find the lease's user: %w", err)
 	}
 	return &h, nil
 }

@@ -151,7 +151,7 @@ func postgresPasses(err error, committing bool) bool {
 		return false
 	}
 	if committing {
-		return pgconn.SafeToRetry(err)
+		return false // the driver says "safe to retry" also of a commit that was carried out and not answered
 	}
 	var network net.Error
 	var connect *pgconn.ConnectError

@@ -17,10 +17,7 @@ func (s *Store) countUsage(ctx context.Context, tx *sql.Tx, h *holder, messages,
 	messages, bytes = max(messages, 0), max(bytes, 0)
 	mailboxes := 0
 	if synced && h.countedBy != h.orgID {
-		mailboxes = 1
-		if _, err := tx.ExecContext(ctx, `UPDATE leases SET counted_by = $2 WHERE token = $1`, h.Token, h.orgID); err != nil {
-			return err
-		}
+		mailboxes, h.countedBy = 1, h.orgID // written with the lease
 	}
 	if messages == 0 && bytes == 0 && mailboxes == 0 {
 		return nil

@@ -21,9 +21,19 @@ const (
 // longer is an error, for the caller to try again. do must not use the store itself:
 // there may be only one connection that writes.
 func (s *Store) write(ctx context.Context, what string, do func(tx *sql.Tx) error) error {
+	return s.tryWrite(ctx, what, false, do)
+}
+
+// writeAgain is write for a do that, done twice, is done once: it is tried again also
+// where the answer of its commit was lost.
+func (s *Store) writeAgain(ctx context.Context, what string, do func(tx *sql.Tx) error) error {
+	return s.tryWrite(ctx, what, true, do)
+}
+
+func (s *Store) tryWrite(ctx context.Context, what string, twiceIsOnce bool, do func(tx *sql.Tx) error) error {
 	pause := writePause
 	for try := 1; ; try++ {
-		again, err := s.writeOnce(ctx, do)
+		again, err := s.writeOnce(ctx, twiceIsOnce, do)
 		if err == nil {
 			return nil
 		}
@@ -40,13 +50,13 @@ func (s *Store) write(ctx context.Context, what string, do func(tx *sql.Tx) erro
 
 // writeStream is write for a do that cannot be run again.
 func (s *Store) writeStream(ctx context.Context, what string, do func(tx *sql.Tx) error) error {
-	if _, err := s.writeOnce(ctx, do); err != nil {
+	if _, err := s.writeOnce(ctx, false, do); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
 
-func (s *Store) writeOnce(ctx context.Context, do func(tx *sql.Tx) error) (again bool, err error) {
+func (s *Store) writeOnce(ctx context.Context, twiceIsOnce bool, do func(tx *sql.Tx) error) (again bool, err error) {
 	tx, err := s.w.BeginTx(ctx, nil)
 	if err != nil {
 		return s.dialect.passes(err, false), err
@@ -56,7 +66,7 @@ func (s *Store) writeOnce(ctx context.Context, do func(tx *sql.Tx) error) (again
 		return s.dialect.passes(err, false), err
 	}
 	if err := tx.Commit(); err != nil {
-		return s.dialect.passes(err, true), err
+		return s.dialect.passes(err, !twiceIsOnce), err
 	}
 	return false, nil
 }
