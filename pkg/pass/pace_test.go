@@ -179,6 +179,6 @@ func TestARunningPassHearsOfAChangedEndpoint(t *testing.T) {
 		}
 		r.mu.Unlock()
 		end()
-		<-done
+		must(t, <-done)
 	})
 }
