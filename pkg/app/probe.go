@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,7 +29,8 @@ type probes struct {
 	metrics *telemetry.Metrics
 	// allowed says whether a request may see metrics and the details of readiness.
 	allowed func(r *http.Request) bool
-	// draining is closed when the process ends: it is alive, and not ready.
+	// draining is closed when the process ends, or an operator drained it: it is alive,
+	// and not ready.
 	draining <-chan struct{}
 	log      *zap.Logger
 }
@@ -61,32 +63,40 @@ func (p *probes) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), checkTime)
 	defer cancel()
-	code, detail := http.StatusOK, strings.Builder{}
+	code, short, detail := http.StatusOK, "ok\n", strings.Builder{}
+	for i, err := range p.askAll(ctx) {
+		if err != nil {
+			code, short = http.StatusServiceUnavailable, "not ready\n"
+			fmt.Fprintf(&detail, "%s: not ready\n", p.checks[i].name)
+			p.log.Warn("not ready", zap.String("check", p.checks[i].name), zap.Error(err))
+			continue
+		}
+		fmt.Fprintf(&detail, "%s: ok\n", p.checks[i].name)
+	}
 	select {
 	case <-p.draining:
-		code = http.StatusServiceUnavailable
+		code, short = http.StatusServiceUnavailable, "draining\n"
 		detail.WriteString("draining\n")
 	default:
 	}
-	for _, c := range p.checks {
-		if err := c.ask(ctx); err != nil {
-			code = http.StatusServiceUnavailable
-			fmt.Fprintf(&detail, "%s: not ready\n", c.name)
-			p.log.Warn("not ready", zap.String("check", c.name), zap.Error(err))
-			continue
-		}
-		fmt.Fprintf(&detail, "%s: ok\n", c.name)
-	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(code)
-	switch {
-	case verbose:
-		_, _ = w.Write([]byte(detail.String()))
-	case code == http.StatusOK:
-		_, _ = w.Write([]byte("ok\n"))
-	default:
-		_, _ = w.Write([]byte("not ready\n"))
+	if verbose {
+		short = detail.String()
 	}
+	_, _ = w.Write([]byte(short))
+}
+
+// askAll asks all at once: one that does not answer must not cost the others their
+// time, and be told of them too.
+func (p *probes) askAll(ctx context.Context) []error {
+	problems := make([]error, len(p.checks))
+	var all sync.WaitGroup
+	for i, c := range p.checks {
+		all.Go(func() { problems[i] = c.ask(ctx) })
+	}
+	all.Wait()
+	return problems
 }
 
 // tokens is what judging an owner's token needs of the store.
