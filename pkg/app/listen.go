@@ -18,6 +18,11 @@ import (
 // graceTime is how long requests under way have when the process ends.
 const graceTime = 5 * time.Second
 
+// readTime bounds how long a request may come in that no handler reads: net/http
+// would wait for the rest of a stranger's body, for ever. Package httpapi sets a time
+// of its own where it reads.
+const readTime = 20 * time.Second
+
 // server is one HTTP listener.
 type server struct {
 	listener net.Listener
@@ -39,7 +44,7 @@ func listen(address string, h config.HTTP, orElse bool, handler http.Handler, lo
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	s := &server{listener: l, tls: h.TLSCert != "", http: &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTime, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: zap.NewStdLog(log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
 	}}
 	if s.tls {
