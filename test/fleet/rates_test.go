@@ -124,8 +124,8 @@ func TestRates(t *testing.T) {
 	}
 	watch(5 * time.Second)
 	t.Logf("in %.1f s: %d bytes at the source, %d messages of %d at the target", time.Since(begun).Seconds(), source.bytes.Load(), target.messages.Load(), made)
-	if n := target.messages.Load(); n < messagesPerSecond || n == made {
-		t.Errorf("%d of %d messages were sent: the rates were not what held them back", n, made)
+	if n := target.messages.Load(); n == made {
+		t.Errorf("all %d messages were sent: the rates were not what held them back", n)
 	}
 	if err := redis.Kill(); err != nil {
 		t.Fatal(err)
