@@ -213,24 +213,25 @@ func (c *Control) ChangeBatch(ctx context.Context, a Actor, org, name string, ch
 	return c.look(ctx, b)
 }
 
-// changeBatch reads a batch, changes it and writes it, one at a time.
+// changeBatch changes a batch as it is; of changes at once none is lost.
 func (c *Control) changeBatch(ctx context.Context, a Actor, org, name string, change func(*migration.Batch) error) (migration.Batch, error) {
-	c.changing.Lock()
-	defer c.changing.Unlock()
 	b, err := c.enterBatch(ctx, a, org, name, migration.Operator)
 	if err != nil {
 		return b, err
 	}
-	if b.Removing {
-		return b, fault(migration.Conflict, "batch %q is being removed", name)
+	changed, err := c.store.ChangeBatch(ctx, b.OrgID, b.ID, func(b *migration.Batch) error {
+		if b.Removing {
+			return fault(migration.Conflict, "batch %q is being removed", name)
+		}
+		return change(b)
+	})
+	if code(err) == migration.NotFound {
+		return b, missing(err, "batch", name)
 	}
-	if err := change(&b); err != nil {
-		return b, err
-	}
-	if err := c.store.UpdateBatch(ctx, &b); err != nil {
+	if err != nil {
 		return b, fmt.Errorf("change batch %q: %w", name, err)
 	}
-	return b, nil
+	return changed, nil
 }
 
 func notEnding(b migration.Batch) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -39,8 +38,6 @@ type Control struct {
 	log      *zap.Logger
 	rates    *rates
 	fleet    views
-	// changing serialises read-modify-write of batches in this process.
-	changing sync.Mutex
 }
 
 // New returns the use cases over c.

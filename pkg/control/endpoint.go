@@ -94,28 +94,29 @@ func (c *Control) ChangeEndpoint(ctx context.Context, a Actor, org, name string,
 	if err != nil {
 		return migration.Endpoint{}, err
 	}
-	c.changing.Lock()
-	defer c.changing.Unlock()
 	e, err := c.endpoint(ctx, o.ID, name)
 	if err != nil {
 		return migration.Endpoint{}, err
 	}
-	was := e.EndpointSpec
-	change(&e.EndpointSpec)
-	if r := e.MaxConcurrentIncrementalSyncs; r == was.MaxConcurrentIncrementalSyncs && r == min(migration.DefaultMaxIncrementalSyncs, was.MaxConcurrentMigrations) {
-		e.MaxConcurrentIncrementalSyncs = 0 // nobody set it: it goes along with the limit above it
+	e, err = c.store.ChangeEndpoint(ctx, o.ID, e.ID, func(e *migration.Endpoint) error {
+		was := e.EndpointSpec
+		change(&e.EndpointSpec)
+		if r := e.MaxConcurrentIncrementalSyncs; r == was.MaxConcurrentIncrementalSyncs && r == min(migration.DefaultMaxIncrementalSyncs, was.MaxConcurrentMigrations) {
+			e.MaxConcurrentIncrementalSyncs = 0 // nobody set it: it goes along with the limit above it
+		}
+		if err := completeEndpointSpec(&e.EndpointSpec); err != nil {
+			return err
+		}
+		if e.AdminUser == "" {
+			e.AdminSecret = nil
+		}
+		e.Park = migration.Park{}
+		return c.sealAdmin(e, password)
+	})
+	if code(err) == migration.NotFound {
+		return migration.Endpoint{}, missing(err, "endpoint", name)
 	}
-	if err := completeEndpointSpec(&e.EndpointSpec); err != nil {
-		return migration.Endpoint{}, err
-	}
-	if e.AdminUser == "" {
-		e.AdminSecret = nil
-	}
-	if err := c.sealAdmin(&e, password); err != nil {
-		return migration.Endpoint{}, err
-	}
-	e.Park = migration.Park{}
-	if err := c.store.UpdateEndpoint(ctx, &e); err != nil {
+	if err != nil {
 		return migration.Endpoint{}, fmt.Errorf("change endpoint %q: %w", name, err)
 	}
 	c.audit(ctx, a, migration.Event{OrgID: o.ID, Kind: "endpoint.updated", Data: map[string]any{"endpoint": name, "host": e.Host}})

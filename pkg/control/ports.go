@@ -43,7 +43,9 @@ type Orgs interface {
 // Endpoints keeps endpoints. CreateEndpoint fills in ID and CreatedAt.
 type Endpoints interface {
 	CreateEndpoint(ctx context.Context, e *migration.Endpoint) error
-	UpdateEndpoint(ctx context.Context, e *migration.Endpoint) error
+	// ChangeEndpoint lets change alter the endpoint as it is and writes it, or nothing
+	// where change refuses. change must not use the store, and may be called again.
+	ChangeEndpoint(ctx context.Context, orgID, id int64, change func(*migration.Endpoint) error) (migration.Endpoint, error)
 	EndpointByName(ctx context.Context, orgID int64, name string) (migration.Endpoint, error)
 	EndpointByID(ctx context.Context, id int64) (migration.Endpoint, error)
 	ListEndpoints(ctx context.Context, orgID int64) ([]migration.Endpoint, error)
@@ -64,7 +66,8 @@ type Batches interface {
 	// ScheduledBatches answers the batches of all organisations whose time to start or
 	// to complete has come.
 	ScheduledBatches(ctx context.Context, now time.Time) ([]migration.Batch, error)
-	UpdateBatch(ctx context.Context, b *migration.Batch) error
+	// ChangeBatch is to batches what ChangeEndpoint is to endpoints.
+	ChangeBatch(ctx context.Context, orgID, id int64, change func(*migration.Batch) error) (migration.Batch, error)
 	Summary(ctx context.Context, batchID int64) (migration.Summary, error)
 
 	StartUsers(ctx context.Context, batchID int64, now time.Time) (int, error)

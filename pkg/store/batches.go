@@ -134,6 +134,33 @@ func (s *Store) UpdateBatch(ctx context.Context, b *migration.Batch) error {
 	})
 }
 
+// ChangeBatch reads a batch, lets change alter it, and writes it, in one transaction:
+// of two changes at once, by whatever processes, the second finds what the first did.
+// An error of change leaves everything as it was. change must not use the store, and
+// may be called more than once.
+func (s *Store) ChangeBatch(ctx context.Context, orgID, id int64, change func(*migration.Batch) error) (b migration.Batch, err error) {
+	err = s.write(ctx, "change batch", func(tx *sql.Tx) error {
+		// The row alone: its endpoints are not to be locked with it.
+		var there int64
+		err := tx.QueryRowContext(ctx, `SELECT id FROM batches WHERE org_id = $1 AND id = $2`+s.dialect.forUpdate, orgID, id).Scan(&there)
+		if errors.Is(err, sql.ErrNoRows) {
+			return notFound("there is no such batch")
+		}
+		if err != nil {
+			return err
+		}
+		if b, err = scanBatch(tx.QueryRowContext(ctx, selectBatch+` WHERE b.id = $1`, id)); err != nil {
+			return fmt.Errorf("find batch: %w", err)
+		}
+		if err := change(&b); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE batches SET `+assign(batchColumns, 2)+` WHERE id = $1`, append([]any{id}, batchArgs(&b)...)...)
+		return err
+	})
+	return b, err
+}
+
 // dueFrom lowers the bound from which on a batch is looked at by Admit; a zero time
 // leaves it. It comes after the users were changed: see locks.go.
 func (s *Store) dueFrom(ctx context.Context, tx *sql.Tx, batchID int64, t time.Time) error {

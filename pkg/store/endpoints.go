@@ -68,6 +68,28 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e *migration.Endpoint) error
 	})
 }
 
+// ChangeEndpoint is to endpoints what ChangeBatch is to batches.
+func (s *Store) ChangeEndpoint(ctx context.Context, orgID, id int64, change func(*migration.Endpoint) error) (e migration.Endpoint, err error) {
+	err = s.write(ctx, "change endpoint", func(tx *sql.Tx) error {
+		var err error
+		e, err = scanEndpoint(tx.QueryRowContext(ctx, selectEndpoint+` WHERE org_id = $1 AND id = $2`+s.dialect.forUpdate, orgID, id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return notFound("there is no such endpoint")
+		}
+		if err != nil {
+			return fmt.Errorf("find endpoint: %w", err)
+		}
+		if err := change(&e); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE endpoints SET `+assign(specColumns, 2)+` WHERE id = $1`, append([]any{id}, specArgs(&e)...)...); err != nil {
+			return err
+		}
+		return s.scrubLater(ctx, tx) // a secret may have been replaced
+	})
+	return e, err
+}
+
 // EndpointByName finds an endpoint of an organisation.
 func (s *Store) EndpointByName(ctx context.Context, orgID int64, name string) (migration.Endpoint, error) {
 	e, err := scanEndpoint(s.r.QueryRowContext(ctx, selectEndpoint+` WHERE org_id = $1 AND name = $2`, orgID, name))

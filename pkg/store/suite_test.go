@@ -99,6 +99,7 @@ func suite(t *testing.T, place func(t *testing.T) opener) {
 		{"rewrap", testRewrap},
 		{"restart", testRestart},
 		{"many at once", testConcurrent},
+		{"changes at once", testChangesAtOnce},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, place(t)) })
