@@ -23,6 +23,8 @@ const (
 	patience = 4 * time.Minute
 	// goOn is how long a mailbox may stand still after its worker was killed.
 	goOn = 30 * time.Second
+	// givenUp is how long a worker stands still before its passes are another's.
+	givenUp = 12 * time.Second
 )
 
 // outcome is what became of a run.
@@ -151,6 +153,8 @@ func (f *fleet) judgeWriters(o *outcome, accidents []happened) {
 			killed = append(killed, a.at)
 		case killRedis, stopDatabase:
 			outages = append(outages, away{a.at, a.over})
+		case freezeWorker: // it may just have taken the mailbox over: until it too is given up
+			outages = append(outages, away{a.at, a.at.Add(min(a.lasts, givenUp))})
 		}
 	}
 	slices.SortFunc(outages, func(a, b away) int { return a.from.Compare(b.from) })
@@ -158,7 +162,7 @@ func (f *fleet) judgeWriters(o *outcome, accidents []happened) {
 		o.hit++
 		slowest, from := &o.slowest, "its worker was killed"
 		if r.waited {
-			slowest, from = &o.slowestAway, "Redis and the database answered again after its worker was killed"
+			slowest, from = &o.slowestAway, "its worker was killed and what was away was back"
 		}
 		*slowest = max(*slowest, r.took)
 		if r.took < 0 || r.took > goOn {

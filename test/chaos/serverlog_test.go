@@ -120,7 +120,8 @@ func crossings(deeds []deed) (found []crossing) {
 	return found
 }
 
-// away is a time in which Redis or the database did not answer.
+// away is a time in which a mailbox could not go on: Redis or the database did not
+// answer, or the worker that took it over was frozen.
 type away struct{ from, to time.Time }
 
 // recovery is how long a mailbox stood still after its worker was killed.
