@@ -6,6 +6,7 @@
 # make chaos    accidents happen to a whole fleet for ten minutes; SEED=n begins with the nth schedule
 # make fuzz     strangers' bytes of every kind, FUZZTIME (10m) for each parser; prints executions and findings
 # make drain    workers in passes are asked to end, thirty times
+# make matrix   awkward mail between every two servers and without each capability, as a table
 # make bench-fleet  limits, fairness and the price of scheduling, measured beside their targets
 # make bench    the speed table against mbsync and the raw ceiling (root; see bench/README.md)
 
@@ -13,7 +14,7 @@ GO   ?= go
 # The linter is pinned in a module of its own, so that its dependencies are not ours.
 LINT  = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test check fmt docs chaos fuzz bench bench-fleet
+.PHONY: build test check fmt docs matrix chaos fuzz bench bench-fleet
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -45,6 +46,10 @@ fuzz:
 drain:
 	.ci/deps dovecot-imapd redis-server postgresql python3
 	$(GO) test ./test/chaos -run Drain -v -count=1 -timeout 20m -chaos.drains 30
+
+matrix:
+	.ci/deps dovecot-imapd python3
+	$(GO) test ./test/matrix -v -count=1 -timeout 60m -matrix.whole
 
 bench-fleet:
 	.ci/deps dovecot-imapd redis-server postgresql python3
