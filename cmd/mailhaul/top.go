@@ -122,7 +122,7 @@ func (g *global) showFleet(f fleet, live, once bool) error {
 }
 
 func writeFleet(page *strings.Builder, f fleet) {
-	left := "not known yet"
+	left := "not known"
 	if f.ETASeconds != nil {
 		left = (time.Duration(*f.ETASeconds) * time.Second).String()
 	}

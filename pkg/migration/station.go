@@ -150,13 +150,18 @@ func (s *Station) kept() int {
 // over the slots that there are, at whichever is the narrowest, the workers or an
 // endpoint. It takes no account of who becomes due meanwhile. Users at an endpoint
 // that is held or parked are left out: nobody knows when it is well again. known is
-// false where no pass has been measured yet, or nobody takes work.
+// false where nobody else is due, no pass has been measured yet, or nobody takes work.
 func Estimate(backlog []Backlog, stations map[int64]*Station, tempo Tempo, capacity int, now time.Time) (d time.Duration, known bool) {
 	var all float64
+	rests := false
 	at := map[*Station]float64{}
 	for _, b := range backlog {
 		source, target := stations[b.SourceEndpointID], stations[b.TargetEndpointID]
-		if b.Users == 0 || source == nil || target == nil || source.rests(now) || target.rests(now) {
+		if b.Users == 0 || source == nil || target == nil {
+			continue
+		}
+		if source.rests(now) || target.rests(now) {
+			rests = true
 			continue
 		}
 		mean, measured := tempo.Mean(b.Kind)
@@ -171,7 +176,7 @@ func Estimate(backlog []Backlog, stations map[int64]*Station, tempo Tempo, capac
 		}
 	}
 	if all == 0 {
-		return 0, true
+		return 0, !rests
 	}
 	if capacity <= 0 {
 		return 0, false

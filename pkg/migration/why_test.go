@@ -151,7 +151,11 @@ func TestEstimate(t *testing.T) {
 		{"the workers are the narrowest", []Backlog{{SourceEndpointID: 2, TargetEndpointID: 2, Kind: FirstSync, Users: 8}}, 4, time.Minute, true},
 		{"the endpoint is", []Backlog{{SourceEndpointID: 1, TargetEndpointID: 2, Kind: FirstSync, Users: 8}}, 64, 2 * time.Minute, true},
 		{"a kind never measured takes as long as the others", []Backlog{{SourceEndpointID: 2, TargetEndpointID: 2, Kind: Resync, Users: 4}}, 4, 30 * time.Second, true},
-		{"those at a held endpoint are left out", []Backlog{{SourceEndpointID: 3, TargetEndpointID: 2, Kind: FirstSync, Users: 80}}, 4, 0, true},
+		{"nobody but those at a held endpoint", []Backlog{{SourceEndpointID: 3, TargetEndpointID: 2, Kind: FirstSync, Users: 80}}, 4, 0, false},
+		{"those at a held endpoint are left out", []Backlog{
+			{SourceEndpointID: 3, TargetEndpointID: 2, Kind: FirstSync, Users: 80},
+			{SourceEndpointID: 2, TargetEndpointID: 2, Kind: FirstSync, Users: 4},
+		}, 4, 30 * time.Second, true},
 		{"no worker", []Backlog{{SourceEndpointID: 2, TargetEndpointID: 2, Kind: FirstSync, Users: 8}}, 0, 0, false},
 	}
 	for _, tt := range tests {
