@@ -10,6 +10,8 @@ type Result struct {
 	Progress bool
 	// Yielded is set where the time slice ended or the process drains, with work left.
 	Yielded bool
+	// Rest is set beside Yielded where an endpoint of the pass rests.
+	Rest *Rest
 	// Fault is what ended it early, nil where nothing did.
 	Fault *Fault
 }
@@ -49,6 +51,9 @@ func Advance(userID int64, s UserState, r Result, sch Schedule, now time.Time) U
 		n.Status, n.Stopping = UserStopped, false
 	case r.Fault != nil:
 		afterFault(userID, &n, r.Fault, sch, now)
+	case r.Yielded && r.Rest != nil:
+		n.Status, n.Yielded, n.NextRunAt = UserWaiting, true, r.Rest.Until
+		n.Code, n.Reason = r.Rest.Code, r.Rest.Reason
 	case r.Yielded:
 		n.Status, n.Yielded, n.NextRunAt = UserQueued, true, now
 	case r.Kind == Verify:
@@ -94,17 +99,21 @@ func afterFault(userID int64, n *UserState, f *Fault, sch Schedule, now time.Tim
 		}
 		n.Status, n.NextRunAt = UserWaiting, now.Add(max(Backoff(n.Attempts), f.RetryAfter))
 	case Wait:
-		wait := f.RetryAfter
-		if wait <= 0 {
-			wait = defaultWait
-		}
-		n.Status, n.NextRunAt = UserWaiting, now.Add(wait)
+		n.Status, n.NextRunAt = UserWaiting, now.Add(WaitFor(f))
 	default:
 		n.Status = UserFailed
 		if f.Code == AuthFailed {
 			n.Status = UserNeedsCredentials
 		}
 	}
+}
+
+// WaitFor is how long a mailbox is parked after a fault of the class wait.
+func WaitFor(f *Fault) time.Duration {
+	if f.RetryAfter > 0 {
+		return f.RetryAfter
+	}
+	return defaultWait
 }
 
 // Backoff is the time to wait after the nth fault in a row: 30 s, doubling up to an

@@ -22,7 +22,10 @@ type Endpoint struct {
 	// AdminSecret is the administrator's password, sealed; nil without.
 	AdminSecret []byte
 	Park        Park
-	CreatedAt   time.Time
+	Working     Working
+	// BytesToday is what was copied from and to it since midnight in UTC.
+	BytesToday int64
+	CreatedAt  time.Time
 }
 
 // EndpointSpec is what an operator sets.

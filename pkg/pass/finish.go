@@ -25,6 +25,7 @@ func (p *pass) finish(ctx context.Context, lost error) {
 	defer cancel()
 	if lost == nil {
 		p.park(ctx, p.result.Fault)
+		p.throttle(ctx, p.result.Fault)
 		lost = p.write(ctx)
 	}
 	switch {
@@ -66,6 +67,9 @@ func (p *pass) writeOnce(ctx context.Context) error {
 		}
 	}
 	now := time.Now().UTC()
+	if p.result.Yielded {
+		p.result.Rest = p.hold.orders().Rest
+	}
 	next := migration.Advance(user.ID, user.UserState, p.result, migration.Schedule{Interval: p.batch.ResyncInterval}, now)
 	if p.receipt != nil && !p.receipt.Same() && next.Status == migration.UserCompleted {
 		next.Status = migration.UserCompletedWithWarnings

@@ -32,22 +32,24 @@ type heart struct {
 
 // hold is one claimed lease.
 type hold struct {
-	token, userID int64
-	endpoints     [2]int64                // source and target
-	cancel        context.CancelCauseFunc // of the lease: the pass must not write any more
-	lost          *time.Timer
+	token     int64
+	endpoints [2]int64                // source and target
+	cancel    context.CancelCauseFunc // of the lease: the pass must not write any more
+	lost      *time.Timer
 
-	mu      sync.Mutex
-	ending  bool          // nothing is written to the target any more: Finish is under way
-	stopped chan struct{} // closed once an operator's stop was seen
-	stop    bool
+	mu     sync.Mutex
+	ending bool // nothing is written to the target any more: Finish is under way
+	order  migration.Order
+	// stopped is closed once an operator's stop was seen, told once that or an order to
+	// yield was.
+	stopped, told chan struct{}
 }
 
 // take begins to renew a lease that was claimed before the call, at the time given.
 func (h *heart) take(l migration.Lease, claimed time.Time, cancel context.CancelCauseFunc) *hold {
 	d := &hold{
-		token: l.Token, userID: l.UserID, endpoints: [2]int64{l.SourceEndpointID, l.TargetEndpointID},
-		cancel: cancel, stopped: make(chan struct{}),
+		token: l.Token, endpoints: [2]int64{l.SourceEndpointID, l.TargetEndpointID},
+		cancel: cancel, stopped: make(chan struct{}), told: make(chan struct{}),
 	}
 	d.lost = time.AfterFunc(lostAfter-time.Since(claimed), d.lose)
 	h.mu.Lock()
@@ -92,19 +94,28 @@ func (d *hold) end() {
 	d.lost.Stop()
 }
 
-func (d *hold) askToStop() {
+// tell gives the pass an order. One given is not taken back: to yield in vain costs no
+// more than a new admission.
+func (d *hold) tell(o migration.Order) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.stop {
-		d.stop = true
+	if o.Stop && !d.order.Stop {
 		close(d.stopped)
+	}
+	if (o.Stop || o.Yield) && !d.order.Stop && !d.order.Yield {
+		close(d.told)
+	}
+	d.order.Stop = d.order.Stop || o.Stop
+	if o.Yield {
+		d.order.Yield, d.order.Rest = true, o.Rest
 	}
 }
 
-func (d *hold) askedToStop() bool {
+// orders is what the pass was told.
+func (d *hold) orders() migration.Order {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.stop
+	return d.order
 }
 
 func (h *heart) all() []*hold {
@@ -117,13 +128,13 @@ func (h *heart) all() []*hold {
 	return out
 }
 
-// KeepAlive renews the leases of all passes, and looks for operators' stops and
-// changed endpoints, until ctx ends, which must not be before the last pass has ended.
+// KeepAlive renews the leases of all passes, and looks for orders to them and changed
+// endpoints, until ctx ends, which must not be before the last pass has ended.
 func (r *Runner) KeepAlive(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	// Apart from each other: what is slow must not keep a lease from being renewed.
 	g.Go(func() error { return r.every(ctx, r.beat) })
-	g.Go(func() error { return r.every(ctx, r.lookForStops) })
+	g.Go(func() error { return r.every(ctx, r.lookForOrders) })
 	g.Go(func() error { return r.every(ctx, r.refreshRates) })
 	return g.Wait()
 }
@@ -169,18 +180,20 @@ func (r *Runner) beat(ctx context.Context, held []*hold) {
 	}
 }
 
-// lookForStops asks of every running user whether an operator stopped it. Errors
-// are for the next look.
-func (r *Runner) lookForStops(ctx context.Context, held []*hold) {
+// lookForOrders asks, for all passes at once, whether an operator stopped their users
+// or a limit says that they yield. Errors are for the next look.
+func (r *Runner) lookForOrders(ctx context.Context, held []*hold) {
+	tokens := make([]int64, len(held))
+	for i, d := range held {
+		tokens[i] = d.token
+	}
 	ctx, cancel := context.WithTimeout(ctx, beatEvery)
 	defer cancel()
+	orders, err := r.Store.Orders(ctx, tokens)
+	if err != nil {
+		return
+	}
 	for _, d := range held {
-		u, err := r.Store.UserByID(ctx, d.userID)
-		if err != nil {
-			continue
-		}
-		if u.Stopping || u.Removing {
-			d.askToStop()
-		}
+		d.tell(orders[d.token])
 	}
 }

@@ -22,9 +22,7 @@ func (b beating) Beat(_ context.Context, _ string, tokens []int64) ([]int64, err
 	return b.beat(tokens)
 }
 
-func (b beating) UserByID(context.Context, int64) (migration.User, error) {
-	return migration.User{}, nil
-}
+func (b beating) Orders(context.Context, []int64) (map[int64]migration.Order, error) { return nil, nil }
 
 func (b beating) EndpointByID(context.Context, int64) (migration.Endpoint, error) {
 	return migration.Endpoint{}, nil
@@ -91,7 +89,7 @@ func TestAPassThatHangsIsCutOffAfterAStop(t *testing.T) {
 		p.hold.end() // its lease is not what this is about
 		end := alongside(func(over <-chan struct{}) { p.enforceStop(cancel, over) })
 		asked := time.Now()
-		p.hold.askToStop()
+		p.hold.tell(migration.Order{Stop: true})
 		<-ctx.Done()
 		if !errors.Is(context.Cause(ctx), migration.ErrStopped) || time.Since(asked) != stopPatience {
 			t.Errorf("cut off after %s with %v", time.Since(asked), context.Cause(ctx))

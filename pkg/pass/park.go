@@ -90,3 +90,25 @@ func (p *pass) unpark(ctx context.Context, id int64) error {
 	p.log.Info("endpoint is well again", zap.Int64("endpoint", id), zap.String("name", e.Name))
 	return nil
 }
+
+// throttle has fewer passes at an endpoint that asked for time, and counts the time
+// for which this mailbox is parked. An error costs no more than a burst too many.
+func (p *pass) throttle(ctx context.Context, f *migration.Fault) {
+	if f == nil || f.Code != migration.Throttled {
+		return
+	}
+	s := p.sideOf(f.Side)
+	if s == nil {
+		return
+	}
+	name, w, halved, err := p.r.Store.Throttle(ctx, s.endpoint.ID, time.Now().UTC())
+	if err != nil {
+		p.log.Warn("working limit of endpoint not written", zap.Int64("endpoint", s.endpoint.ID), zap.Error(err))
+		return
+	}
+	p.r.Metrics.Throttled.WithLabelValues(name).Add(migration.WaitFor(f).Seconds())
+	if halved {
+		p.log.Warn("endpoint asks for time", zap.Int64("endpoint", s.endpoint.ID), zap.String("name", name),
+			zap.Int("workingLimit", w.Limit), zap.String("reason", f.Reason))
+	}
+}

@@ -83,7 +83,7 @@ func TestAnOperatorsStopEndsARunningPass(t *testing.T) {
 	if n, err := w.db.StopUsers(t.Context(), w.batch.ID); err != nil || n != 1 {
 		t.Fatalf("stopped %d, error %v", n, err)
 	}
-	w.lookForStops(t.Context(), w.heart.all())
+	w.lookForOrders(t.Context(), w.heart.all())
 	wait()
 	if u := w.user(l.UserID); u.Status != migration.UserStopped || !u.NextRunAt.IsZero() || u.Stopping {
 		t.Errorf("user %+v", u.UserState)
@@ -127,7 +127,7 @@ func TestWhatOnlyWaitsIsToldToStop(t *testing.T) {
 		} else {
 			_, err := w.db.StopUsers(t.Context(), w.batch.ID)
 			must(t, err)
-			w.lookForStops(t.Context(), w.heart.all())
+			w.lookForOrders(t.Context(), w.heart.all())
 		}
 		wait()
 		if w.leases() != 0 {

@@ -32,6 +32,11 @@ type Store interface {
 	BatchByID(ctx context.Context, id int64) (migration.Batch, error)
 	EndpointByID(ctx context.Context, id int64) (migration.Endpoint, error)
 	SetPark(ctx context.Context, endpointID int64, p migration.Park) error
+	// Throttle lowers the working limit of an endpoint that asked for time, once a
+	// burst, and returns the endpoint's name as organisation/endpoint.
+	Throttle(ctx context.Context, endpointID int64, now time.Time) (name string, w migration.Working, halved bool, err error)
+	// Orders tells what is asked by now of the passes that hold these leases.
+	Orders(ctx context.Context, tokens []int64) (map[int64]migration.Order, error)
 }
 
 // Vault unseals what is needed to log in.

@@ -93,6 +93,12 @@ func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) (err err
 		p.result.Yielded = true
 		return nil
 	}
+	now := time.Now()
+	if rest := p.source.endpoint.RestAt(now).Later(p.target.endpoint.RestAt(now)); rest != nil { // begun while the task was in the queue
+		p.hold.tell(migration.Order{Yield: true, Rest: rest})
+		p.result.Yielded = true
+		return nil
+	}
 	defer alongside(func(over <-chan struct{}) { p.enforceStop(cancel, over) })()
 
 	if p.lease.Kind == migration.Verify {
@@ -179,7 +185,7 @@ func (p *pass) sync(ctx context.Context) error {
 		select {
 		case <-over:
 			return
-		case <-p.hold.stopped:
+		case <-p.hold.told:
 		case <-p.r.Draining:
 		}
 		close(stop)
@@ -210,7 +216,7 @@ func (p *pass) verify(ctx context.Context) error {
 	defer alongside(func(over <-chan struct{}) {
 		select {
 		case <-over:
-		case <-p.hold.stopped:
+		case <-p.hold.told:
 			cancel(migration.ErrStopped)
 		case <-p.r.Draining:
 			cancel(migration.ErrDraining)
@@ -238,7 +244,8 @@ func (p *pass) yield() bool {
 		return true
 	default:
 	}
-	return p.hold.askedToStop() || time.Since(p.begun) >= p.r.Slice
+	o := p.hold.orders()
+	return o.Stop || o.Yield || time.Since(p.begun) >= p.r.Slice
 }
 
 // judge turns how the work ended into the pass's result. It returns

@@ -122,22 +122,25 @@ func (a *admission) loadEndpoints(ctx context.Context, orgs map[int64]*dueOrg) e
 		part := rest[:min(chunk, len(rest))]
 		rest = rest[len(part):]
 		err := each(ctx, a.tx, func(rows *sql.Rows) error {
-			var id int64
-			var e slots
-			var park migration.Park
+			var e migration.Endpoint
+			at := slots{}
 			var probe bool
 			var host string
-			if err := rows.Scan(&id, &host, &e.max, &e.maxResync, timeInto{&park.Until}, &park.Held, &e.lastKind, &probe); err != nil {
+			err := rows.Scan(&e.ID, &host, &e.MaxConcurrentMigrations, &at.maxResync, timeInto{&e.Park.Until}, &e.Park.Held, &at.lastKind, &probe,
+				&e.Hours, &e.DailyBytes, &e.Working.Limit, timeInto{&e.Working.At}, &e.BytesToday)
+			if err != nil {
 				return err
 			}
-			e.id = id
-			e.park(park, probe, a.now)
-			*a.endpoints[id] = e
-			a.hosts[id] = host
+			at.id, at.max = e.ID, e.LimitAt(a.now)
+			at.park(e.Park, probe, a.now)
+			at.closed = at.closed || e.RestAt(a.now) != nil
+			*a.endpoints[e.ID] = at
+			a.hosts[e.ID] = host
 			return nil
 		}, `SELECT id, host_key, max_migrations, max_incrementals, park_until, park_held, last_kind,
-			EXISTS (SELECT 1 FROM leases l WHERE l.token = endpoints.probe AND l.state <> 'free')
-			FROM endpoints WHERE id IN (`+values(1, len(part))+`)`, anys(part)...)
+			EXISTS (SELECT 1 FROM leases l WHERE l.token = endpoints.probe AND l.state <> 'free'),
+			hours, daily_bytes, working_limit, working_at, `+traffic+`
+			FROM endpoints WHERE id IN (`+values(2, len(part))+`)`, append([]any{dayOf(a.now)}, anys(part)...)...)
 		if err != nil {
 			return fmt.Errorf("read endpoints: %w", err)
 		}

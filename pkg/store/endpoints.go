@@ -10,13 +10,17 @@ import (
 )
 
 const (
+	// traffic is what passed through an endpoint on day $1.
+	traffic = `(SELECT CAST(COALESCE(SUM(t.bytes), 0) AS BIGINT) FROM endpoint_traffic t WHERE t.endpoint_id = endpoints.id AND t.day = $1)`
+
 	// specColumns are written by create and update alike.
 	specColumns = `preset, host, host_key, port, security, auth, login_template, admin_user, test_mailbox,
 		max_migrations, max_incrementals, admin_secret, park_until, park_interval, park_code, park_reason, park_held,
 		tls_pin, tls_insecure, hours, daily_bytes, bytes_per_second, messages_per_second`
 	selectEndpoint = `SELECT id, org_id, name, created_at, preset, host, port, security, auth, login_template, admin_user, test_mailbox,
 		max_migrations, max_incrementals, admin_secret, park_until, park_interval, park_code, park_reason, park_held,
-		tls_pin, tls_insecure, hours, daily_bytes, bytes_per_second, messages_per_second FROM endpoints`
+		tls_pin, tls_insecure, hours, daily_bytes, bytes_per_second, messages_per_second,
+		working_limit, working_at, ` + traffic + ` FROM endpoints`
 )
 
 func specArgs(e *migration.Endpoint) []any {
@@ -35,7 +39,8 @@ func scanEndpoint(row interface{ Scan(...any) error }) (migration.Endpoint, erro
 		&e.Preset, &e.Host, &e.Port, &e.Security, &e.Auth, &e.LoginTemplate, &e.AdminUser, &e.TestMailbox,
 		&e.MaxConcurrentMigrations, &e.MaxConcurrentIncrementalSyncs, &e.AdminSecret,
 		timeInto{&e.Park.Until}, spanInto{&e.Park.Interval}, &e.Park.Code, &e.Park.Reason, &e.Park.Held,
-		&e.TLSPin, &e.TLSInsecure, &e.Hours, &e.DailyBytes, &e.BytesPerSecond, &e.MessagesPerSecond)
+		&e.TLSPin, &e.TLSInsecure, &e.Hours, &e.DailyBytes, &e.BytesPerSecond, &e.MessagesPerSecond,
+		&e.Working.Limit, timeInto{&e.Working.At}, &e.BytesToday)
 	return e, err
 }
 
@@ -53,9 +58,9 @@ func (s *Store) CreateEndpoint(ctx context.Context, e *migration.Endpoint) error
 }
 
 // UpdateEndpoint writes an endpoint's settings, secret and park. What is parked or
-// limited anew holds from the next admission on.
+// limited anew holds from the next admission on; who waited because it rested is due.
 func (s *Store) UpdateEndpoint(ctx context.Context, e *migration.Endpoint) error {
-	return s.write(ctx, "change endpoint", func(tx *sql.Tx) error {
+	err := s.write(ctx, "change endpoint", func(tx *sql.Tx) error {
 		args := append([]any{e.OrgID, e.ID}, specArgs(e)...)
 		n, err := execN(ctx, tx, `UPDATE endpoints SET `+assign(specColumns, 3)+` WHERE org_id = $1 AND id = $2`, args...)
 		if err != nil {
@@ -66,6 +71,10 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e *migration.Endpoint) error
 		}
 		return s.scrubLater(ctx, tx) // a secret may have been replaced
 	})
+	if err != nil {
+		return err
+	}
+	return s.rouse(ctx, e.ID)
 }
 
 // ChangeEndpoint is to endpoints what ChangeBatch is to batches.
@@ -92,7 +101,7 @@ func (s *Store) ChangeEndpoint(ctx context.Context, orgID, id int64, change func
 
 // EndpointByName finds an endpoint of an organisation.
 func (s *Store) EndpointByName(ctx context.Context, orgID int64, name string) (migration.Endpoint, error) {
-	e, err := scanEndpoint(s.r.QueryRowContext(ctx, selectEndpoint+` WHERE org_id = $1 AND name = $2`, orgID, name))
+	e, err := scanEndpoint(s.r.QueryRowContext(ctx, selectEndpoint+` WHERE org_id = $2 AND name = $3`, s.today(), orgID, name))
 	if errors.Is(err, sql.ErrNoRows) {
 		return migration.Endpoint{}, notFound("there is no endpoint %q", name)
 	}
@@ -104,7 +113,7 @@ func (s *Store) EndpointByName(ctx context.Context, orgID int64, name string) (m
 
 // EndpointByID finds an endpoint of any organisation.
 func (s *Store) EndpointByID(ctx context.Context, id int64) (migration.Endpoint, error) {
-	e, err := scanEndpoint(s.r.QueryRowContext(ctx, selectEndpoint+` WHERE id = $1`, id))
+	e, err := scanEndpoint(s.r.QueryRowContext(ctx, selectEndpoint+` WHERE id = $2`, s.today(), id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return migration.Endpoint{}, notFound("there is no such endpoint")
 	}
@@ -121,7 +130,7 @@ func (s *Store) ListEndpoints(ctx context.Context, orgID int64) ([]migration.End
 		e, err := scanEndpoint(rows)
 		out = append(out, e)
 		return err
-	}, selectEndpoint+` WHERE org_id = $1 ORDER BY name`, orgID)
+	}, selectEndpoint+` WHERE org_id = $2 ORDER BY name`, s.today(), orgID)
 	if err != nil {
 		return nil, fmt.Errorf("list endpoints: %w", err)
 	}
@@ -148,8 +157,10 @@ func (s *Store) DeleteEndpoint(ctx context.Context, orgID int64, name string) er
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM endpoints WHERE org_id = $1 AND id = $2`, orgID, id); err != nil {
-			return err
+		for _, q := range []string{`DELETE FROM endpoint_traffic WHERE endpoint_id = $1`, `DELETE FROM endpoints WHERE id = $1`} {
+			if _, err := tx.ExecContext(ctx, q, id); err != nil {
+				return err
+			}
 		}
 		return s.scrubLater(ctx, tx)
 	})

@@ -107,9 +107,11 @@ func unsettledAfter(before bool, next migration.UserState) bool {
 	switch {
 	case next.Status == migration.UserStopped || next.Status == migration.UserRemoving:
 		return true
+	case next.Yielded: // at the end of a window, with every answer there
+		return before
 	case next.Code != "" && (next.Code.Class() == migration.Retry || next.Code.Class() == migration.Wait):
 		return true
-	case next.Code != "" || next.Yielded:
+	case next.Code != "":
 		return before
 	default:
 		return false

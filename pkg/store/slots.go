@@ -11,7 +11,8 @@ type slots struct {
 	id             int64
 	max, maxResync int
 	total, resync  int // live leases, and the resyncs among them
-	// closed endpoints admit nobody: parked. probing ones are parked, but the time has
+	// closed endpoints admit nobody: parked, outside their hours, the day's bytes used
+	// up. probing ones are parked, but the time has
 	// come to look: they admit one, who closes them.
 	closed, probing bool
 	// lastKind is which of first syncs and resyncs was admitted last.

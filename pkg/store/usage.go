@@ -26,7 +26,10 @@ func (s *Store) countUsage(ctx context.Context, tx *sql.Tx, h *holder, messages,
 		ON CONFLICT (org_id, day, part) DO UPDATE SET bytes = usage.bytes + excluded.bytes, mailboxes = usage.mailboxes + excluded.mailboxes,
 			messages = usage.messages + excluded.messages`,
 		h.orgID, s.today(), h.Token%usageParts, bytes, mailboxes, messages)
-	return err
+	if err != nil {
+		return fmt.Errorf("count usage: %w", err)
+	}
+	return s.countTraffic(ctx, tx, h, bytes)
 }
 
 // Usage tells what an organisation has moved since the beginning, in mailboxes that
@@ -41,4 +44,6 @@ func (s *Store) Usage(ctx context.Context, orgID int64) (mailboxes, bytes int64,
 }
 
 // today is the day that usage is counted on.
-func (s *Store) today() int64 { return s.now().Unix() / int64(24*time.Hour/time.Second) }
+func (s *Store) today() int64 { return dayOf(s.now()) }
+
+func dayOf(t time.Time) int64 { return t.Unix() / int64(24*time.Hour/time.Second) }

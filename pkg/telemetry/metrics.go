@@ -21,6 +21,7 @@ type Metrics struct {
 	PassDuration    *prometheus.HistogramVec // kind
 	MessagesSkipped *prometheus.CounterVec   // code
 	Faults          *prometheus.CounterVec   // code, side
+	Throttled       *prometheus.CounterVec   // endpoint
 }
 
 // NewMetrics returns metrics at zero.
@@ -33,6 +34,7 @@ func NewMetrics(b Build) *Metrics {
 		Passes:          counters("passes_total", "Passes that ended, by kind and by how they ended.", "kind", "result"),
 		MessagesSkipped: counters("messages_skipped_total", "Messages that could not be copied, by reason.", "code"),
 		Faults:          counters("faults_total", "Faults that ended a pass, by code and side.", "code", "side"),
+		Throttled:       counters("throttled_seconds_total", "Time for which mailboxes were parked because an endpoint asked for it.", "endpoint"),
 		PassDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "pass_duration_seconds", Help: "Time from claim to end of a pass.",
 			Buckets: []float64{0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600},
@@ -43,7 +45,7 @@ func NewMetrics(b Build) *Metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "goversion": b.Go},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.MessagesCopied, m.BytesCopied, m.LeaseLost, m.Passes, m.PassDuration, m.MessagesSkipped, m.Faults, build,
+	m.registry.MustRegister(m.MessagesCopied, m.BytesCopied, m.LeaseLost, m.Passes, m.PassDuration, m.MessagesSkipped, m.Faults, m.Throttled, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

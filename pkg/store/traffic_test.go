@@ -1,0 +1,169 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// testRests: an endpoint outside its hours, or with the day's bytes used up, admits
+// nobody and holds up nobody else; it admits again when the time has come.
+func testRests(t *testing.T, open opener) {
+	s := open(t)
+	s.now = func() time.Time { return noon }
+	w := newWorld(t, s, "acme")
+	other := w.endpoint("other", 20, 10)
+	w.batch("nights", many("a", 3)...)
+	w.batchBetween("always", w.source, other, many("b", 2)...)
+	w.target.Hours = "18:00-06:00"
+	w.ok(s.UpdateEndpoint(t.Context(), &w.target))
+	equal(t, "admitted by day", fmt.Sprint(w.names(w.admit(10))), "[b000@example.org b001@example.org]")
+	evening, err := s.Admit(t.Context(), noon.Add(6*time.Hour), 1)
+	w.ok(err)
+	equal(t, "admitted in the evening", len(evening), 1)
+
+	// The pass of the evening uses up the day at the target.
+	l := w.claim(evening[0])
+	w.target.Hours, w.target.DailyBytes = "", 1000
+	w.ok(s.UpdateEndpoint(t.Context(), &w.target))
+	window := func(l migration.Lease, bytes int64) {
+		w.ok(s.Commit(t.Context(), l.Token, migration.Window{Tally: migration.Tally{Copied: 1, Bytes: bytes}}))
+	}
+	window(l, 600)
+	window(l, 999) // since the beginning of the pass
+	equal(t, "admitted with a byte left", len(w.admit(1)), 1)
+	window(l, 1000)
+	equal(t, "admitted with none left", len(w.admit(10)), 0)
+	for _, e := range []migration.Endpoint{w.source, w.target} {
+		got, err := s.EndpointByID(t.Context(), e.ID)
+		w.ok(err)
+		equal(t, "bytes today at "+e.Name, got.BytesToday, 1000)
+	}
+	got, err := s.EndpointByName(t.Context(), w.org.ID, "other")
+	w.ok(err)
+	equal(t, "bytes today elsewhere", got.BytesToday, 0)
+
+	tomorrow := noon.Add(12 * time.Hour)
+	leases, err := s.Admit(t.Context(), tomorrow, 10)
+	w.ok(err)
+	equal(t, "admitted the next day", len(leases), 1)
+	s.now = func() time.Time { return tomorrow }
+	window(l, 1005)
+	got, err = s.EndpointByID(t.Context(), w.target.ID)
+	w.ok(err)
+	equal(t, "bytes the next day", got.BytesToday, 5)
+}
+
+// testTraffic: passes that cross between two endpoints count at both, and no two wait
+// for each other.
+func testTraffic(t *testing.T, open opener) {
+	s := open(t)
+	w := newWorld(t, s, "acme")
+	w.batch("there", many("a", 8)...)
+	w.batchBetween("back", w.target, w.source, many("b", 8)...)
+	var g errgroup.Group
+	for _, l := range w.admit(16) {
+		l = w.claim(l)
+		g.Go(func() error {
+			for i := range int64(20) {
+				if err := s.Commit(t.Context(), l.Token, migration.Window{Tally: migration.Tally{Bytes: 10 * (i + 1)}}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	w.ok(g.Wait())
+	for _, name := range []string{"source", "target"} {
+		e, err := s.EndpointByName(t.Context(), w.org.ID, name)
+		w.ok(err)
+		equal(t, "bytes at "+name, e.BytesToday, 16*200)
+	}
+	w.batchBetween("within", w.target, w.target, due("c@example.org"))
+	l := w.one()
+	w.ok(s.Commit(t.Context(), l.Token, migration.Window{Tally: migration.Tally{Bytes: 7}}))
+	e, err := s.EndpointByName(t.Context(), w.org.ID, "target")
+	w.ok(err)
+	equal(t, "bytes of a pass with both sides there", e.BytesToday, 16*200+14)
+}
+
+// testThrottle: admission goes by the working limit, where that is the lower one.
+func testThrottle(t *testing.T, open opener) {
+	s := open(t)
+	w := newWorld(t, s, "acme")
+	w.limit(&w.target, 6, 6)
+	w.batch("pilot", many("a", 20)...)
+	for i, halved := range []bool{true, false} {
+		name, working, news, err := s.Throttle(t.Context(), w.target.ID, noon.Add(time.Duration(i)*time.Second))
+		w.ok(err)
+		if name != "acme/target" || working.Limit != 3 || !working.At.Equal(noon) || news != halved {
+			t.Errorf("answer %d: %s, %+v, %v", i, name, working, news)
+		}
+	}
+	equal(t, "admitted", len(w.admit(10)), 3)
+	more, err := s.Admit(t.Context(), noon.Add(2*time.Minute), 10)
+	w.ok(err)
+	equal(t, "admitted two minutes later", len(more), 2)
+	w.limit(&w.target, 7, 7) // to change the endpoint does not forget it
+	more, err = s.Admit(t.Context(), noon.Add(2*time.Minute), 10)
+	w.ok(err)
+	equal(t, "admitted under a higher limit", len(more), 0)
+}
+
+// testOrders: what is asked of running passes, in one look.
+func testOrders(t *testing.T, open opener) {
+	s := open(t)
+	s.now = func() time.Time { return noon }
+	w := newWorld(t, s, "acme")
+	b := w.batch("pilot", many("a", 4)...)
+	var tokens []int64
+	for _, l := range w.admit(4)[:3] {
+		tokens = append(tokens, w.claim(l).Token)
+	}
+	check := func(what string, want ...migration.Order) {
+		t.Helper()
+		got, err := s.Orders(t.Context(), append(tokens, 4711))
+		w.ok(err)
+		equal(t, what+": orders", len(got), len(tokens))
+		for i, token := range tokens {
+			o := got[token]
+			if o.Stop != want[i].Stop || o.Yield != want[i].Yield || (o.Rest != nil) != (want[i].Rest != nil) {
+				t.Errorf("%s: pass %d is told %+v, want %+v", what, i, o, want[i])
+			}
+		}
+	}
+	goOn, yields := migration.Order{}, migration.Order{Yield: true}
+	rests := migration.Order{Yield: true, Rest: &migration.Rest{}}
+	check("nothing was asked", goOn, goOn, goOn)
+	w.limit(&w.target, 1, 1)
+	check("limit lowered", goOn, yields, yields)
+	w.target.DailyBytes = 5
+	w.limit(&w.target, 4, 4)
+	w.ok(s.Commit(t.Context(), tokens[0], migration.Window{Tally: migration.Tally{Bytes: 5}}))
+	check("day used up", rests, rests, rests)
+	w.target.DailyBytes = 0
+	w.limit(&w.target, 4, 4)
+	u := w.names([]migration.Lease{w.live()[1]})[0]
+	_, err := s.ChangeUser(t.Context(), w.user(b, u).ID, func(u *migration.User) error { u.Stopping = true; return nil })
+	w.ok(err)
+	check("a user stopped", goOn, migration.Order{Stop: true}, goOn)
+}
+
+// testRouse: who waits for a rest to end is due when the endpoint is changed; who waits
+// for something else is not.
+func testRouse(t *testing.T, open opener) {
+	s := open(t)
+	s.now = func() time.Time { return noon }
+	w := newWorld(t, s, "acme")
+	later := noon.Add(time.Hour)
+	b := w.batch("pilot", due("rests@x", func(u *migration.User) { u.Status, u.Yielded, u.NextRunAt = migration.UserWaiting, true, later }),
+		due("throttled@x", func(u *migration.User) { u.Status, u.NextRunAt = migration.UserWaiting, later }))
+	equal(t, "admitted before", len(w.admit(10)), 0)
+	w.ok(s.UpdateEndpoint(t.Context(), &w.source))
+	equal(t, "admitted after", fmt.Sprint(w.names(w.admit(10))), "[rests@x]")
+	equal(t, "who was throttled is due", w.user(b, "throttled@x").NextRunAt, later)
+}
