@@ -61,6 +61,10 @@ var endpointColumns = []column[client.Endpoint]{
 	{"LIMITS", limits},
 	{"STATE", func(e client.Endpoint) string {
 		switch {
+		case e.Parked == nil && e.Resting != nil:
+			return "resting until " + when(&e.Resting.Until)
+		case e.Parked == nil && e.WorkingLimit < e.MaxConcurrentMigrations:
+			return "throttled to " + number(e.WorkingLimit) + " at once"
 		case e.Parked == nil:
 			return "ready"
 		case e.Parked.Held:
@@ -85,11 +89,15 @@ var endpointColumns = []column[client.Endpoint]{
 	{"LOGIN TEMPLATE", func(e client.Endpoint) string { return e.LoginTemplate }},
 	{"TEST MAILBOX", func(e client.Endpoint) string { return e.TestMailbox }},
 	{"CREATED", func(e client.Endpoint) string { return when(&e.CreatedAt) }},
+	{"BYTES TODAY", func(e client.Endpoint) string { return size(e.BytesToday) }},
 	{"REASON", func(e client.Endpoint) string {
-		if e.Parked == nil {
-			return ""
+		switch {
+		case e.Parked != nil:
+			return e.Parked.Reason
+		case e.Resting != nil:
+			return e.Resting.Reason
 		}
-		return e.Parked.Reason
+		return ""
 	}},
 	{"REMEDY", func(e client.Endpoint) string {
 		if e.Parked == nil {

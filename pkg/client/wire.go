@@ -109,11 +109,21 @@ type Endpoint struct {
 	DailyBytes                    int64     `json:"dailyBytes" doc:"bytes of messages a day (UTC); 0: no limit"`
 	BytesPerSecond                int64     `json:"bytesPerSecond" doc:"over the whole fleet; 0: no limit"`
 	MessagesPerSecond             int64     `json:"messagesPerSecond" doc:"over the whole fleet; 0: no limit"`
+	BytesToday                    int64     `json:"bytesToday" doc:"bytes of messages copied from and to it since midnight (UTC)"`
+	WorkingLimit                  int       `json:"workingLimit" doc:"passes at once for now: fewer than maxConcurrentMigrations after it asked for time"`
+	Resting                       *Resting  `json:"resting" doc:"set outside its hours, and when the bytes of the day are used up"`
 	CreatedAt                     time.Time `json:"createdAt" doc:"when it was made"`
 	Parked                        *Parked   `json:"parked" doc:"set while the endpoint rests after a fault of its own"`
 }
 
-// Parked is an endpoint at rest.
+// Resting is an endpoint that nobody works at, by its own settings.
+type Resting struct {
+	Until  time.Time `json:"until" doc:"when it goes on by itself"`
+	Code   string    `json:"code" doc:"BudgetExhausted; empty outside its hours"`
+	Reason string    `json:"reason" doc:"which of its limits it is"`
+}
+
+// Parked is an endpoint after a fault of its own.
 type Parked struct {
 	Until  *time.Time `json:"until" doc:"when it is tried again; null where it is held"`
 	Held   bool       `json:"held" doc:"until the endpoint is changed"`

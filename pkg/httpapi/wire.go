@@ -69,6 +69,11 @@ func endpointWire(e migration.Endpoint) client.Endpoint {
 		Hours: string(e.Hours), DailyBytes: e.DailyBytes, BytesPerSecond: e.BytesPerSecond, MessagesPerSecond: e.MessagesPerSecond,
 		CreatedAt: e.CreatedAt.UTC(),
 	}
+	now := time.Now()
+	out.BytesToday, out.WorkingLimit = e.BytesToday(now), e.LimitAt(now)
+	if r := e.RestAt(now); r != nil {
+		out.Resting = &client.Resting{Until: r.Until.UTC(), Code: string(r.Code), Reason: r.Reason}
+	}
 	if p := e.Park; p.Held || !p.Until.IsZero() {
 		out.Parked = &client.Parked{
 			Until: when(p.Until), Held: p.Held,

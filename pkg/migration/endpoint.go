@@ -23,9 +23,8 @@ type Endpoint struct {
 	AdminSecret []byte
 	Park        Park
 	Working     Working
-	// BytesToday is what was copied from and to it since midnight in UTC.
-	BytesToday int64
-	CreatedAt  time.Time
+	Traffic     Traffic
+	CreatedAt   time.Time
 }
 
 // EndpointSpec is what an operator sets.

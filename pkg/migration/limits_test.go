@@ -61,7 +61,7 @@ func TestEndpointsRest(t *testing.T) {
 		"used up, and then outside":            {migration.EndpointSpec{DailyBytes: 1, Hours: "11:00-13:00"}, 1, migration.BudgetExhausted, midnight.Add(11 * time.Hour)},
 		"used up outside, open after midnight": {migration.EndpointSpec{DailyBytes: 1, Hours: "18:00-06:00"}, 1, migration.BudgetExhausted, midnight},
 	} {
-		e := migration.Endpoint{Name: "old", EndpointSpec: c.spec, BytesToday: c.used}
+		e := migration.Endpoint{Name: "old", EndpointSpec: c.spec, Traffic: migration.Traffic{Day: migration.DayOf(noon), Bytes: c.used}}
 		r := e.RestAt(noon)
 		if (r == nil) != c.until.IsZero() || r != nil && (r.Code != c.code || !r.Until.Equal(c.until) || r.Reason == "") {
 			t.Errorf("%s: %+v, want %s until %s", name, r, c.code, c.until)

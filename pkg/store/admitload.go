@@ -127,7 +127,7 @@ func (a *admission) loadEndpoints(ctx context.Context, orgs map[int64]*dueOrg) e
 			var probe bool
 			var host string
 			err := rows.Scan(&e.ID, &host, &e.MaxConcurrentMigrations, &at.maxResync, timeInto{&e.Park.Until}, &e.Park.Held, &at.lastKind, &probe,
-				&e.Hours, &e.DailyBytes, &e.Working.Limit, timeInto{&e.Working.At}, &e.BytesToday)
+				&e.Hours, &e.DailyBytes, &e.Working.Limit, timeInto{&e.Working.At}, &e.Traffic.Day, &e.Traffic.Bytes)
 			if err != nil {
 				return err
 			}
@@ -140,7 +140,7 @@ func (a *admission) loadEndpoints(ctx context.Context, orgs map[int64]*dueOrg) e
 		}, `SELECT id, host_key, max_migrations, max_incrementals, park_until, park_held, last_kind,
 			EXISTS (SELECT 1 FROM leases l WHERE l.token = endpoints.probe AND l.state <> 'free'),
 			hours, daily_bytes, working_limit, working_at, `+traffic+`
-			FROM endpoints WHERE id IN (`+values(2, len(part))+`)`, append([]any{dayOf(a.now)}, anys(part)...)...)
+			FROM endpoints WHERE id IN (`+values(1, len(part))+`)`, anys(part)...)
 		if err != nil {
 			return fmt.Errorf("read endpoints: %w", err)
 		}

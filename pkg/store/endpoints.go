@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	// traffic is what passed through an endpoint on day $1.
-	traffic = `(SELECT CAST(COALESCE(SUM(t.bytes), 0) AS BIGINT) FROM endpoint_traffic t WHERE t.endpoint_id = endpoints.id AND t.day = $1)`
+	// traffic is what passed through an endpoint on the day that was counted last.
+	trafficDay = `(SELECT MAX(d.day) FROM endpoint_traffic d WHERE d.endpoint_id = endpoints.id)`
+	traffic    = `COALESCE(` + trafficDay + `, 0), (SELECT CAST(COALESCE(SUM(t.bytes), 0) AS BIGINT) FROM endpoint_traffic t
+		WHERE t.endpoint_id = endpoints.id AND t.day = ` + trafficDay + `)`
 
 	// specColumns are written by create and update alike.
 	specColumns = `preset, host, host_key, port, security, auth, login_template, admin_user, test_mailbox,
@@ -40,7 +42,7 @@ func scanEndpoint(row interface{ Scan(...any) error }) (migration.Endpoint, erro
 		&e.MaxConcurrentMigrations, &e.MaxConcurrentIncrementalSyncs, &e.AdminSecret,
 		timeInto{&e.Park.Until}, spanInto{&e.Park.Interval}, &e.Park.Code, &e.Park.Reason, &e.Park.Held,
 		&e.TLSPin, &e.TLSInsecure, &e.Hours, &e.DailyBytes, &e.BytesPerSecond, &e.MessagesPerSecond,
-		&e.Working.Limit, timeInto{&e.Working.At}, &e.BytesToday)
+		&e.Working.Limit, timeInto{&e.Working.At}, &e.Traffic.Day, &e.Traffic.Bytes)
 	return e, err
 }
 
@@ -101,7 +103,7 @@ func (s *Store) ChangeEndpoint(ctx context.Context, orgID, id int64, change func
 
 // EndpointByName finds an endpoint of an organisation.
 func (s *Store) EndpointByName(ctx context.Context, orgID int64, name string) (migration.Endpoint, error) {
-	e, err := scanEndpoint(s.r.QueryRowContext(ctx, selectEndpoint+` WHERE org_id = $2 AND name = $3`, s.today(), orgID, name))
+	e, err := scanEndpoint(s.r.QueryRowContext(ctx, selectEndpoint+` WHERE org_id = $1 AND name = $2`, orgID, name))
 	if errors.Is(err, sql.ErrNoRows) {
 		return migration.Endpoint{}, notFound("there is no endpoint %q", name)
 	}
@@ -113,7 +115,7 @@ func (s *Store) EndpointByName(ctx context.Context, orgID int64, name string) (m
 
 // EndpointByID finds an endpoint of any organisation.
 func (s *Store) EndpointByID(ctx context.Context, id int64) (migration.Endpoint, error) {
-	e, err := scanEndpoint(s.r.QueryRowContext(ctx, selectEndpoint+` WHERE id = $2`, s.today(), id))
+	e, err := scanEndpoint(s.r.QueryRowContext(ctx, selectEndpoint+` WHERE id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return migration.Endpoint{}, notFound("there is no such endpoint")
 	}
@@ -130,7 +132,7 @@ func (s *Store) ListEndpoints(ctx context.Context, orgID int64) ([]migration.End
 		e, err := scanEndpoint(rows)
 		out = append(out, e)
 		return err
-	}, selectEndpoint+` WHERE org_id = $2 ORDER BY name`, s.today(), orgID)
+	}, selectEndpoint+` WHERE org_id = $1 ORDER BY name`, orgID)
 	if err != nil {
 		return nil, fmt.Errorf("list endpoints: %w", err)
 	}

@@ -138,7 +138,7 @@ func (s *Store) endpointsOfOrders(ctx context.Context, tx *sql.Tx, endpoints map
 			e, err := scanEndpoint(rows)
 			endpoints[e.ID] = &e
 			return err
-		}, selectEndpoint+` WHERE id IN (`+values(2, len(part))+`)`, append([]any{s.today()}, anys(part)...)...)
+		}, selectEndpoint+` WHERE id IN (`+values(1, len(part))+`)`, anys(part)...)
 		if err != nil {
 			return nil, fmt.Errorf("read endpoints: %w", err)
 		}

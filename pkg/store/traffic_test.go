@@ -41,11 +41,11 @@ func testRests(t *testing.T, open opener) {
 	for _, e := range []migration.Endpoint{w.source, w.target} {
 		got, err := s.EndpointByID(t.Context(), e.ID)
 		w.ok(err)
-		equal(t, "bytes today at "+e.Name, got.BytesToday, 1000)
+		equal(t, "bytes today at "+e.Name, got.BytesToday(s.now()), 1000)
 	}
 	got, err := s.EndpointByName(t.Context(), w.org.ID, "other")
 	w.ok(err)
-	equal(t, "bytes today elsewhere", got.BytesToday, 0)
+	equal(t, "bytes today elsewhere", got.BytesToday(s.now()), 0)
 
 	tomorrow := noon.Add(12 * time.Hour)
 	leases, err := s.Admit(t.Context(), tomorrow, 10)
@@ -55,7 +55,7 @@ func testRests(t *testing.T, open opener) {
 	window(l, 1005)
 	got, err = s.EndpointByID(t.Context(), w.target.ID)
 	w.ok(err)
-	equal(t, "bytes the next day", got.BytesToday, 5)
+	equal(t, "bytes the next day", got.BytesToday(s.now()), 5)
 }
 
 // testTraffic: passes that cross between two endpoints count at both, and no two wait
@@ -81,14 +81,14 @@ func testTraffic(t *testing.T, open opener) {
 	for _, name := range []string{"source", "target"} {
 		e, err := s.EndpointByName(t.Context(), w.org.ID, name)
 		w.ok(err)
-		equal(t, "bytes at "+name, e.BytesToday, 16*200)
+		equal(t, "bytes at "+name, e.BytesToday(s.now()), 16*200)
 	}
 	w.batchBetween("within", w.target, w.target, due("c@example.org"))
 	l := w.one()
 	w.ok(s.Commit(t.Context(), l.Token, migration.Window{Tally: migration.Tally{Bytes: 7}}))
 	e, err := s.EndpointByName(t.Context(), w.org.ID, "target")
 	w.ok(err)
-	equal(t, "bytes of a pass with both sides there", e.BytesToday, 16*200+14)
+	equal(t, "bytes of a pass with both sides there", e.BytesToday(s.now()), 16*200+14)
 }
 
 // testThrottle: admission goes by the working limit, where that is the lower one.

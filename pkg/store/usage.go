@@ -4,7 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
 // usageParts is over how many rows a day of an organisation is spread.
@@ -44,6 +45,4 @@ func (s *Store) Usage(ctx context.Context, orgID int64) (mailboxes, bytes int64,
 }
 
 // today is the day that usage is counted on.
-func (s *Store) today() int64 { return dayOf(s.now()) }
-
-func dayOf(t time.Time) int64 { return t.Unix() / int64(24*time.Hour/time.Second) }
+func (s *Store) today() int64 { return migration.DayOf(s.now()) }
