@@ -14,7 +14,7 @@ GO   ?= go
 # The linter is pinned in a module of its own, so that its dependencies are not ours.
 LINT  = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test check fmt docs matrix chaos fuzz bench bench-fleet
+.PHONY: build test check fmt docs matrix chaos drain fuzz bench bench-fleet
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
