@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"strings"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -29,9 +30,24 @@ func (b *opening) login(ctx context.Context) error {
 		return refusal(opLogin, s, b.account.Side, what)
 	}
 	if b.words == nil {
-		return b.capability(ctx)
+		if err := b.capability(ctx); err != nil {
+			return err
+		}
 	}
-	return nil
+	return b.identify()
+}
+
+// identify names the client (RFC 2971) where nothing opens without it: Coremail, which
+// is 163.com, 126.com, 188.com and yeah.net, answers SELECT with "NO Unsafe Login".
+// Section 3.3 forbids servers to make a difference by it; to all others it is not sent.
+func (b *opening) identify() error {
+	if !b.words["ID"] || !strings.Contains(b.greeting, "Coremail") {
+		return nil
+	}
+	if _, err := b.command(`ID ("name" "mailhaul" "vendor" "mailhaul")`); err != nil {
+		return b.lost("ID at " + b.address())
+	}
+	return nil // a refusal shows when a folder is opened
 }
 
 func (b *opening) authenticate(words capabilities) (status, error) {

@@ -292,3 +292,31 @@ func TestEndpointIsTestedStageByStage(t *testing.T) {
 		})
 	}
 }
+
+// TestCoremailIsToldWhoAsks: it opens no folder for a client without a name, and no
+// other server is told one.
+func TestCoremailIsToldWhoAsks(t *testing.T) {
+	for greeting, asked := range map[string]bool{"Coremail System IMap Server Ready(163com)": true, "Dovecot ready.": false} {
+		a := scripted(t, func(s *script) {
+			s.say("* OK " + greeting)
+			s.say("%s OK LOGIN completed", s.hear("LOGIN"))
+			tag := s.hear("CAPABILITY")
+			s.say("* CAPABILITY IMAP4rev1 ID NAMESPACE")
+			s.say("%s OK CAPABILITY completed", tag)
+			if asked {
+				tag = s.hear(`ID ("name" "mailhaul"`)
+				s.say("* ID NIL")
+				s.say("%s OK ID completed", tag)
+			}
+			tag = s.hear("NAMESPACE")
+			s.say(`* NAMESPACE (("" "/")) NIL NIL`)
+			s.say("%s OK done", tag)
+			s.say("%s NO Unsafe Login", s.hear("EXAMINE"))
+		})
+		_, err := opened(t, a).Select(t.Context(), "INBOX", true)
+		var f *migration.Fault
+		if !errors.As(err, &f) || f.Code != migration.AuthorizationMissing {
+			t.Errorf("%s: %v", greeting, err)
+		}
+	}
+}
