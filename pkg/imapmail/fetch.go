@@ -13,6 +13,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
 const (
@@ -26,6 +27,9 @@ const (
 	maxFlags, maxFlag = 200, 255
 	// maxHeld is how much of a body is held in memory that came before its flags.
 	maxHeld = 1 << 20
+	// maxHeldFile is how much of it a file holds: the flags of so large a message have to
+	// come first, as all servers known send them.
+	maxHeldFile = 256 << 20
 )
 
 // headerFields are those that Meta.Header holds.
@@ -197,6 +201,12 @@ func hold(body *body) (*heldBody, error) {
 	}
 	if body.left == 0 {
 		return &heldBody{reader: &memory}, nil
+	}
+	if body.left > maxHeldFile {
+		err := migration.NewFault(migration.ConnectionFailed, migration.ScopeEndpoint, body.session.account.Side,
+			fmt.Sprintf("read message uid %d: %v: %d bytes before its flags", body.uid, errTooMuch, body.left), errTooMuch)
+		body.session.conn.kill(err)
+		return nil, err
 	}
 	file, err := os.CreateTemp("", "mailhaul-")
 	if err != nil {

@@ -118,7 +118,11 @@ func (b *opening) command(line string) (status, error) {
 	if err != nil {
 		return status{}, err
 	}
-	s, _, err := b.await(tag)
+	s, more, err := b.await(tag)
+	if err == nil && more {
+		err = errUnreadable // nothing was announced
+		b.conn.fail(err)
+	}
 	return s, err
 }
 

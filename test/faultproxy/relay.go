@@ -57,7 +57,10 @@ func (r *relay) requests() {
 			r.upgrade(tag)
 			continue
 		}
-		f := r.proxy.fault(verb, line)
+		var f *Fault
+		if !r.busy() {
+			f = r.proxy.fault(verb, line)
+		}
 		if f != nil && !r.begin(f, tag) {
 			if !r.refuse(f, tag, line) {
 				return
@@ -81,6 +84,13 @@ func (r *relay) begin(f *Fault, tag string) bool {
 	}
 	r.strike, r.tag, r.passed, r.bodies = f, tag, 0, 0
 	return true
+}
+
+// busy reports whether harm is being done to an earlier command: one at a time.
+func (r *relay) busy() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.strike != nil
 }
 
 // refuse does the harm in which the server has no part; false ends the connection.
