@@ -86,7 +86,6 @@ func tlsFailure(err error) (migration.Code, error) {
 		other   errOtherKey
 		verify  *tls.CertificateVerificationError
 		record  tls.RecordHeaderError
-		alert   tls.AlertError
 		invalid x509.CertificateInvalidError
 		host    x509.HostnameError
 		unknown x509.UnknownAuthorityError
@@ -96,7 +95,7 @@ func tlsFailure(err error) (migration.Code, error) {
 		return migration.CertificateInvalid, other
 	case errors.As(err, &record):
 		return migration.TLSFailed, errors.New("the server does not speak TLS on this port")
-	case errors.As(err, &alert) && alert == alertProtocolVersion, strings.Contains(err.Error(), "unsupported protocol version"):
+	case oldVersion(err):
 		return migration.TLSFailed, errors.New("the server speaks no version of TLS that is still safe: 1.2 or later is needed")
 	case !errors.As(err, &verify) || len(verify.UnverifiedCertificates) == 0:
 		return migration.TLSFailed, nil
@@ -118,8 +117,11 @@ func tlsFailure(err error) (migration.Code, error) {
 	return migration.CertificateInvalid, fmt.Errorf("%s (its pin is %s)", reason, migration.PinOf(leaf.RawSubjectPublicKeyInfo))
 }
 
-// alertProtocolVersion is RFC 8446 section 6.2's.
-const alertProtocolVersion tls.AlertError = 70
+// oldVersion reports whether the two sides have no version of TLS in common: crypto/tls
+// has no type for the server's alert (RFC 8446 section 6.2), nor for its own refusal.
+func oldVersion(err error) bool {
+	return strings.Contains(err.Error(), "protocol version not supported") || strings.Contains(err.Error(), "unsupported protocol version")
+}
 
 // describe tells, for a test of the endpoint, how the connection is protected.
 func (b *opening) describe(state tls.ConnectionState) string {
