@@ -27,7 +27,7 @@ func newWorld(b *testing.B, users, workers int) *world {
 	if err != nil {
 		b.Fatalf("corpus.py: %v\n%s", err, out)
 	}
-	w := &world{programs: newPrograms(b), new: servers.Dovecot(b, servers.DovecotConfig{Extra: logStamped})}
+	w := &world{programs: newPrograms(b, sqlite(b)), new: servers.Dovecot(b, servers.DovecotConfig{Extra: logStamped})}
 	oldPort, newPort := servers.FreePort(b), servers.FreePort(b)
 	servers.Program(b, newPort, exec.Command(filepath.Join(bin, "delayproxy"), "-delay", "25ms",
 		fmt.Sprintf("127.0.0.1:%d=127.0.0.1:%d", oldPort, old.Port), fmt.Sprintf("127.0.0.1:%d=127.0.0.1:%d", newPort, w.new.Port)))

@@ -34,11 +34,11 @@ type programs struct {
 	client *client.Client
 }
 
-// newPrograms starts an API.
-func newPrograms(b *testing.B) *programs {
+// newPrograms starts an API over a database.
+func newPrograms(b *testing.B, database string) *programs {
 	b.Helper()
 	p := &programs{b: b, dir: b.TempDir()}
-	p.env = append(os.Environ(), "MAILHAUL_DATABASE_URL=sqlite://"+filepath.Join(p.dir, "fleet.db"), "MAILHAUL_REDIS_URL="+servers.Redis(b),
+	p.env = append(os.Environ(), "MAILHAUL_DATABASE_URL="+database, "MAILHAUL_REDIS_URL="+servers.Redis(b),
 		"MAILHAUL_MASTER_KEY="+vault.GenerateKey(), "MAILHAUL_BOOTSTRAP_TOKEN="+token, "MAILHAUL_ALLOW_PRIVATE_NETWORKS=127.0.0.0/8")
 	p.api = p.start("api")
 	var err error
