@@ -158,7 +158,11 @@ func (f *fleet) judgeWriters(o *outcome, accidents []happened) {
 		}
 	}
 	slices.SortFunc(outages, func(a, b away) int { return a.from.Compare(b.from) })
-	for _, r := range recoveries(deeds, killed, outages) {
+	stood := recoveries(deeds, killed, outages)
+	if len(stood) == 0 && o.class == kills {
+		f.t.Error("no killed worker left a mailbox: there is nothing to judge")
+	}
+	for _, r := range stood {
 		o.hit++
 		slowest, from := &o.slowest, "its worker was killed"
 		if r.waited {

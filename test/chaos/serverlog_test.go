@@ -138,7 +138,7 @@ type recovery struct {
 // killed at one of the times, and for what next happened to their mailboxes. A
 // mailbox that was hit again before is counted from the last hit.
 func recoveries(deeds []deed, killed []time.Time, outages []away) (out []recovery) {
-	const soon = 1500 * time.Millisecond
+	const soon = 3 * time.Second // a busy server takes its time to notice
 	hit := map[string]time.Time{}
 	for _, d := range deeds {
 		switch d.what {
