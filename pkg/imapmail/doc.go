@@ -9,8 +9,8 @@
 // go-imap is the client for LIST, STATUS, SELECT, FETCH, STORE, CREATE and
 // SUBSCRIBE. Opening, LSUB and APPEND are written here, over the same connection:
 //
-//  1. conn is the net.Conn below go-imap: progress timeouts, byte counts, the first
-//     failure kept, a kill with a cause. go-imap's reading goroutine is the only one
+//  1. conn is the net.Conn below go-imap: the time that a server has (patience.go),
+//     byte counts, the first failure kept, a kill with a cause. go-imap's reading goroutine is the only one
 //     that reads from it.
 //  2. guard holds what the server sends within bounds and cleans (clean.go) what
 //     go-imap would give the connection up for. Literals pass by count, unread.
