@@ -72,7 +72,7 @@ func (s *Station) Total() int {
 }
 
 // limit is how many passes there may be now.
-func (s *Station) limit() int { return s.MaxConcurrentMigrations }
+func (s *Station) limit(now time.Time) int { return s.LimitAt(now) }
 
 // Closed tells why nobody is admitted there now, or nobody for a pass of kind ("" for
 // what holds for all kinds). Empty: somebody is.
@@ -92,16 +92,19 @@ func (s *Station) Closed(kind PassKind, now time.Time) []Reason {
 		add(ReasonProbe, time.Time{}, "Wait for its end; the others follow when it gets through.",
 			"endpoint %s was parked after %s, and one pass goes first to see whether it is well again", s.Name, p.Code)
 	}
+	if r := s.RestAt(now); r != nil {
+		add(ReasonResting, r.Until, "Wait, or change its hours or its budget: mailhaul endpoint set "+s.Name+".", "%s", r.Reason)
+	}
 	total, resyncs := s.Total(), s.InUse[Resync]
-	raise := fmt.Sprintf("Wait, or raise the limit if the mail system can take more: mailhaul endpoint set %s --max-concurrent-migrations %d.", s.Name, 2*s.limit())
-	switch n := s.limit(); {
+	raise := fmt.Sprintf("Wait, or raise the limit if the mail system can take more: mailhaul endpoint set %s --max-concurrent-migrations %d.", s.Name, 2*s.MaxConcurrentMigrations)
+	switch n := s.limit(now); {
 	case total >= n:
 		add(ReasonLimit, time.Time{}, raise, "all %d slots of endpoint %s are taken", n, s.Name)
-	case kind == Resync && resyncs >= s.share():
+	case kind == Resync && resyncs >= s.share(now):
 		add(ReasonShare, time.Time{},
 			fmt.Sprintf("Wait, or raise their share: mailhaul endpoint set %s --max-concurrent-incremental-syncs %d.", s.Name, 2*s.MaxConcurrentIncrementalSyncs),
-			"the %d slots of endpoint %s that resyncs may have are taken", s.share(), s.Name)
-	case kind == FirstSync && total+s.kept() >= n:
+			"the %d slots of endpoint %s that resyncs may have are taken", s.share(now), s.Name)
+	case kind == FirstSync && total+s.kept(now) >= n:
 		add(ReasonShare, time.Time{}, raise, "the free slots of endpoint %s are kept for resyncs that wait too", s.Name)
 	}
 	return out
@@ -128,9 +131,9 @@ func (s *Station) Waits(now time.Time) []Reason {
 
 // share is how many resyncs there may be: where first syncs wait too and the limit on
 // resyncs leaves them nothing, one slot is theirs.
-func (s *Station) share() int {
-	n := min(s.MaxConcurrentIncrementalSyncs, s.limit())
-	if s.Due[FirstSync] > 0 && n == s.limit() && n > 1 {
+func (s *Station) share(now time.Time) int {
+	n := min(s.MaxConcurrentIncrementalSyncs, s.limit(now))
+	if s.Due[FirstSync] > 0 && n == s.limit(now) && n > 1 {
 		n--
 	}
 	return n
@@ -138,11 +141,11 @@ func (s *Station) share() int {
 
 // kept is how many slots first syncs leave to resyncs. A single slot goes from one to
 // the other by turns.
-func (s *Station) kept() int {
-	if s.limit() == 1 {
+func (s *Station) kept(now time.Time) int {
+	if s.limit(now) == 1 {
 		return 0
 	}
-	return max(0, min(s.share()-s.InUse[Resync], s.Due[Resync]))
+	return max(0, min(s.share(now)-s.InUse[Resync], s.Due[Resync]))
 }
 
 // Estimate is how long it takes until everybody who is due now has had a pass: the
@@ -183,10 +186,12 @@ func Estimate(backlog []Backlog, stations map[int64]*Station, tempo Tempo, capac
 	}
 	longest := all / float64(capacity)
 	for s, work := range at {
-		longest = max(longest, work/float64(max(1, s.limit())))
+		longest = max(longest, work/float64(max(1, s.limit(now))))
 	}
 	const aDecade = 10 * 365 * 24 * time.Hour
 	return time.Duration(math.Min(longest, aDecade.Seconds()) * float64(time.Second)), true
 }
 
-func (s *Station) rests(now time.Time) bool { return s.Park.Held || s.Park.Until.After(now) }
+func (s *Station) rests(now time.Time) bool {
+	return s.Park.Held || s.Park.Until.After(now) || s.RestAt(now) != nil
+}

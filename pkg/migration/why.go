@@ -22,6 +22,7 @@ const (
 	ReasonWaits       ReasonKind = "waits"   // until a time, after a fault
 	ReasonHeld        ReasonKind = "held"    // the endpoint, until it is changed
 	ReasonParked      ReasonKind = "parked"  // the endpoint, until a time
+	ReasonResting     ReasonKind = "resting" // the endpoint, outside its hours or with the day's bytes used up
 	ReasonProbe       ReasonKind = "probe"   // one goes first
 	ReasonLimit       ReasonKind = "limit"   // all slots are taken
 	ReasonShare       ReasonKind = "share"   // those of this kind are
@@ -154,6 +155,8 @@ func (s Standing) later() Reason {
 	r := Reason{Until: u.NextRunAt}
 	now := fmt.Sprintf("mailhaul user retry %s --batch %s", u.EmailAddress, s.Batch.Name)
 	switch {
+	case u.Status == UserWaiting && u.Yielded: // see Rest
+		r.Kind, r.What, r.Remedy = ReasonResting, u.Reason, "Wait, or change the endpoint's hours or budget (mailhaul endpoint set): it goes on at once."
 	case u.Status == UserWaiting:
 		r.Kind, r.What = ReasonWaits, fmt.Sprintf("after %s it waits for its next attempt: %s", u.Code, u.Reason)
 		if u.Attempts > 0 {

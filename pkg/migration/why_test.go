@@ -66,6 +66,9 @@ func TestWhy(t *testing.T) {
 		{"throttled", func(s *Standing) {
 			s.User.UserState = UserState{Status: UserWaiting, Code: Throttled, Reason: "NO slow down", Attempts: 2, NextRunAt: whyNow.Add(time.Minute)}
 		}, "waits", "after Throttled it waits for its next attempt: NO slow down (2 attempts so far)", "Fewer concurrent", time.Minute},
+		{"waits for the hours", func(s *Standing) {
+			s.User.UserState = UserState{Status: UserWaiting, Yielded: true, Reason: "endpoint new is used by night", NextRunAt: whyNow.Add(time.Hour)}
+		}, "resting", "endpoint new is used by night", "endpoint set", time.Hour},
 		{"caught between two looks", func(s *Standing) { s.User.NextRunAt = time.Time{} }, "next", "just changing", "", 0},
 		{"source held", func(s *Standing) {
 			s.Source.Park = Park{Held: true, Code: AuthFailed, Reason: "NO admin", Until: whyNow.Add(time.Minute)}
@@ -74,6 +77,10 @@ func TestWhy(t *testing.T) {
 			s.Target.Park = Park{Code: ConnectionFailed, Reason: "refused", Until: whyNow.Add(40 * time.Second)}
 			s.User.Status, s.User.Code, s.User.Reason = UserWaiting, ConnectionFailed, "refused"
 		}, "parked waits", "endpoint new is parked after ConnectionFailed: refused", "endpoint test", 40 * time.Second},
+		{"outside the hours", func(s *Standing) { s.Target.Hours = "18:00-06:00" }, "resting", "endpoint new is used 18:00-06:00 only", "endpoint set new", 6 * time.Hour},
+		{"asked for time", func(s *Standing) {
+			s.Target.Working, s.Target.InUse[FirstSync] = Working{Limit: 2, At: whyNow}, 2
+		}, "limit", "all 2 slots of endpoint new", "", 0},
 		{"a probe runs", func(s *Standing) {
 			s.Target.Park, s.Target.InUse[FirstSync] = Park{Code: ConnectionFailed, Until: whyNow.Add(-time.Second)}, 1
 		}, "probe", "one pass goes first", "", 0},

@@ -33,7 +33,8 @@
 // window, "pass ended"; each with user, token, worker, kind, batch and org.
 //
 // A pass ends early, with all that is done recorded, when its time slice is over or
-// the process drains (between windows: it goes on elsewhere), and when an operator
+// the process drains (between windows: it goes on elsewhere), when a limit of an endpoint
+// says so (order and rest are package migration's; one look is for all passes), and when an operator
 // stopped or removed the user (seen within 3 s, obeyed between windows; a pass that
 // hangs longer is cut off with migration.ErrStopped). One that only waits for folders to
 // settle ends at once: the next pass waits in its place.

@@ -60,9 +60,9 @@ func (s *Store) CreateEndpoint(ctx context.Context, e *migration.Endpoint) error
 }
 
 // UpdateEndpoint writes an endpoint's settings, secret and park. What is parked or
-// limited anew holds from the next admission on; who waited because it rested is due.
+// limited anew holds from the next admission on.
 func (s *Store) UpdateEndpoint(ctx context.Context, e *migration.Endpoint) error {
-	err := s.write(ctx, "change endpoint", func(tx *sql.Tx) error {
+	return s.write(ctx, "change endpoint", func(tx *sql.Tx) error {
 		args := append([]any{e.OrgID, e.ID}, specArgs(e)...)
 		n, err := execN(ctx, tx, `UPDATE endpoints SET `+assign(specColumns, 3)+` WHERE org_id = $1 AND id = $2`, args...)
 		if err != nil {
@@ -73,13 +73,10 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e *migration.Endpoint) error
 		}
 		return s.scrubLater(ctx, tx) // a secret may have been replaced
 	})
-	if err != nil {
-		return err
-	}
-	return s.rouse(ctx, e.ID)
 }
 
-// ChangeEndpoint is to endpoints what ChangeBatch is to batches.
+// ChangeEndpoint is to endpoints what ChangeBatch is to batches. Who waited because the
+// endpoint rested is due.
 func (s *Store) ChangeEndpoint(ctx context.Context, orgID, id int64, change func(*migration.Endpoint) error) (e migration.Endpoint, err error) {
 	err = s.write(ctx, "change endpoint", func(tx *sql.Tx) error {
 		var err error
@@ -98,7 +95,10 @@ func (s *Store) ChangeEndpoint(ctx context.Context, orgID, id int64, change func
 		}
 		return s.scrubLater(ctx, tx) // a secret may have been replaced
 	})
-	return e, err
+	if err != nil {
+		return e, err
+	}
+	return e, s.rouse(ctx, id)
 }
 
 // EndpointByName finds an endpoint of an organisation.

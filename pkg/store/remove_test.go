@@ -96,7 +96,7 @@ func testPurge(t *testing.T, open opener) {
 
 	after := w.rows()
 	for table, n := range after {
-		want := before[table] + map[string]int{"events": 1, "usage": 10, "reports": 1, "leases": 10}[table]
+		want := before[table] + map[string]int{"events": 1, "usage": 10, "endpoint_traffic": 20, "reports": 1, "leases": 10}[table]
 		if n != want {
 			t.Errorf("table %s has %d rows, want %d", table, n, want)
 		}

@@ -163,7 +163,8 @@ func testRouse(t *testing.T, open opener) {
 	b := w.batch("pilot", due("rests@x", func(u *migration.User) { u.Status, u.Yielded, u.NextRunAt = migration.UserWaiting, true, later }),
 		due("throttled@x", func(u *migration.User) { u.Status, u.NextRunAt = migration.UserWaiting, later }))
 	equal(t, "admitted before", len(w.admit(10)), 0)
-	w.ok(s.UpdateEndpoint(t.Context(), &w.source))
+	_, err := s.ChangeEndpoint(t.Context(), w.org.ID, w.source.ID, func(*migration.Endpoint) error { return nil })
+	w.ok(err)
 	equal(t, "admitted after", fmt.Sprint(w.names(w.admit(10))), "[rests@x]")
 	equal(t, "who was throttled is due", w.user(b, "throttled@x").NextRunAt, later)
 }
