@@ -27,6 +27,7 @@ const (
 	opAppend
 	opCreate
 	opSubscribe
+	opRename
 
 	opAny = ^operation(0)
 )

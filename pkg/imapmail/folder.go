@@ -64,6 +64,13 @@ func exists(err error) bool {
 		strings.Contains(strings.ToLower(refused.Text), "already exists"))
 }
 
+// Rename gives a folder another name.
+func (s *session) Rename(ctx context.Context, from, to string) error {
+	defer s.begin(ctx)()
+	err := s.client.Rename(s.onWire(from), s.onWire(to), nil).Wait()
+	return s.answered(err, opRename, fmt.Sprintf("rename folder %q to %q", from, to))
+}
+
 // Subscribe changes subscriptions.
 func (s *session) Subscribe(ctx context.Context, names []string, subscribed bool) []error {
 	defer s.begin(ctx)()

@@ -27,6 +27,11 @@ type Session interface {
 	// happened although an error came back.
 	Create(ctx context.Context, folders []NewFolder) []error
 
+	// Rename gives a folder another name, and what lies below it with it (RFC 9051
+	// section 6.3.6). It may have happened although an error came back. It is refused
+	// where the new name is taken.
+	Rename(ctx context.Context, from, to string) error
+
 	// Subscribe changes subscriptions, pipelined, one error a name as in Create.
 	Subscribe(ctx context.Context, names []string, subscribed bool) []error
 

@@ -22,6 +22,9 @@ type pass struct {
 	target link
 
 	all []*work // every folder that is to be carried
+	// gone are folders that were delivered and that the source lists no more.
+	gone  []*work
+	moves moves
 	// sizeLimit is what limit answered at the beginning.
 	sizeLimit int64
 
@@ -131,6 +134,9 @@ func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) error {
 	err = p.read(ctx, queue, w)
 	close(w.steps)
 	<-done
+	if err == nil && context.Cause(ctx) == nil && !p.yielded {
+		err = p.countMoves(ctx)
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		return cause // the writer's, or the caller's
 	}

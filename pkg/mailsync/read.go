@@ -202,6 +202,9 @@ func (p *pass) readWhole(ctx context.Context, f *work, m mailbox.Message, w *wri
 		free()
 		return fmt.Errorf("read uid %d of %q: %w", m.UID, f.source.Name, err)
 	}
+	if p.moves.arrivals != nil {
+		p.arrived(f, m.UID, headerOf(buf.Bytes()))
+	}
 	m.Body = bytes.NewReader(buf.Bytes())
 	if err := w.send(ctx, step{folder: f, msg: &m, done: free}); err != nil {
 		free()
@@ -228,6 +231,10 @@ func (l *lent) Read(p []byte) (int, error) {
 // passThrough lends the writer the source's own stream and waits until it has read
 // it.
 func (p *pass) passThrough(ctx context.Context, f *work, m mailbox.Message, w *writer) error {
+	head := headKeeper{}
+	if p.moves.arrivals != nil {
+		m.Body = io.TeeReader(m.Body, &head)
+	}
 	read, body := make(chan struct{}), &lent{Reader: m.Body}
 	m.Body = body
 	if err := w.send(ctx, step{folder: f, msg: &m, done: sync.OnceFunc(func() { close(read) })}); err != nil {
@@ -237,6 +244,9 @@ func (p *pass) passThrough(ctx context.Context, f *work, m mailbox.Message, w *w
 	case <-read:
 		if body.err != nil {
 			return &mailbox.BodyError{Err: fmt.Errorf("uid %d of %q: %w", m.UID, f.source.Name, body.err)}
+		}
+		if p.moves.arrivals != nil {
+			p.arrived(f, m.UID, headerOf(head.b))
 		}
 		return nil
 	case <-w.ended:

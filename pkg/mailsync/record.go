@@ -52,6 +52,10 @@ type head struct {
 	// AgainBelow is set while messages are copied a second time because the target
 	// they were delivered to is no more: those with a UID below it.
 	AgainBelow mailbox.UID `json:"again,omitempty"`
+	// Was is the source folder's name before it was renamed.
+	Was string `json:"was,omitempty"`
+	// Gone is set once it was counted what was moved out of a folder that is no more.
+	Gone bool `json:"gone,omitempty"`
 }
 
 // record is all that is remembered of one source folder.
@@ -136,7 +140,7 @@ func (r *record) skip(src mailbox.UID, it migration.Item) {
 // stays.
 func (r *record) forget(again bool) {
 	fresh := newRecord(r.folder)
-	fresh.Target, fresh.Subscribed, fresh.stale = r.Target, r.Subscribed, true
+	fresh.Target, fresh.Subscribed, fresh.Was, fresh.stale = r.Target, r.Subscribed, r.Was, true
 	fresh.Writing, fresh.Slowest = r.Writing, r.Slowest // what is under way still arrives
 	if again {
 		fresh.SourceValidity = r.SourceValidity

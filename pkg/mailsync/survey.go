@@ -13,10 +13,16 @@ import (
 // survey looks at both sides and returns the folders that have to be opened, with
 // their target folders made.
 func (p *pass) survey(ctx context.Context) ([]*work, error) {
-	if err := p.look(ctx); err != nil {
+	l, err := p.listBoth(ctx)
+	if err != nil {
 		return nil, err
 	}
+	if err := p.followRenames(ctx, l); err != nil {
+		return nil, err
+	}
+	p.assignAll(l)
 	voidRecords(p.all)
+	p.watchMoves()
 	if err := p.retryTooLarge(ctx); err != nil {
 		return nil, err
 	}
@@ -35,18 +41,24 @@ func (p *pass) survey(ctx context.Context) ([]*work, error) {
 	return queue, p.carrySubscriptions(ctx)
 }
 
-// look lists both sides at once, reads the records, and assigns the folders.
-func (p *pass) look(ctx context.Context) error {
-	var source, target []mailbox.Folder
-	var naming mailbox.Naming
+// listing is what both sides and the records say at the beginning.
+type listing struct {
+	source, target []mailbox.Folder
+	naming         mailbox.Naming // the target's
+	records        map[string]*record
+}
+
+// listBoth lists both sides at once and reads the records.
+func (p *pass) listBoth(ctx context.Context) (*listing, error) {
+	l := &listing{records: map[string]*record{}}
 	var stored []migration.FolderRecord
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		source, _, err = p.list(ctx, &p.source)
+		l.source, _, err = p.list(ctx, &p.source)
 		return err
 	})
 	g.Go(func() (err error) {
-		target, naming, err = p.list(ctx, &p.target)
+		l.target, l.naming, err = p.list(ctx, &p.target)
 		return err
 	})
 	g.Go(func() (err error) {
@@ -54,18 +66,16 @@ func (p *pass) look(ctx context.Context) error {
 		return err
 	})
 	if err := g.Wait(); err != nil {
-		return err
+		return nil, err
 	}
-	records := map[string]*record{}
 	for _, s := range stored {
 		r, err := loadRecord(s)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		records[r.folder] = r
+		l.records[r.folder] = r
 	}
-	p.assignAll(source, target, naming, records)
-	return nil
+	return l, nil
 }
 
 func (p *pass) list(ctx context.Context, l *link) ([]mailbox.Folder, mailbox.Naming, error) {
@@ -80,24 +90,29 @@ func (p *pass) list(ctx context.Context, l *link) ([]mailbox.Folder, mailbox.Nam
 }
 
 // assignAll assigns targets to the folders that are to be carried.
-func (p *pass) assignAll(source, target []mailbox.Folder, naming mailbox.Naming, records map[string]*record) {
-	keep := newFilter(p.job.Include, p.job.Exclude, source)
+func (p *pass) assignAll(l *listing) {
+	keep := newFilter(p.job.Include, p.job.Exclude, l.source)
 	var wanted []mailbox.Folder
-	for _, f := range source {
+	for _, f := range l.source {
 		if keep.takes(f) {
 			wanted = append(wanted, f)
 		}
 	}
 	recorded := map[string]string{}
-	for name, r := range records {
+	for name, r := range l.records {
 		recorded[name] = r.Target
 	}
 	there := map[string]mailbox.Folder{}
-	for _, f := range target {
+	for _, f := range l.target {
 		there[f.Name] = f
 	}
-	for _, a := range assign(wanted, source, target, naming, recorded) {
-		w := &work{assignment: a, src: a.source.Status, rec: records[a.source.Name]}
+	for _, name := range p.vanished(l) {
+		if f, ok := there[recorded[name]]; ok {
+			p.gone = append(p.gone, &work{assignment: assignment{target: f.Name}, rec: l.records[name], dst: f.Status})
+		}
+	}
+	for _, a := range assign(wanted, l.source, l.target, l.naming, recorded) {
+		w := &work{assignment: a, src: a.source.Status, rec: l.records[a.source.Name]}
 		if w.rec == nil {
 			w.rec = newRecord(a.source.Name)
 			w.rec.TargetSeen = 1

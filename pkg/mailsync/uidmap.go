@@ -186,3 +186,33 @@ func (m *uidMap) len() int64 {
 	}
 	return n
 }
+
+// ends returns the first and the last message of the map that are among source and
+// whose copies are among target; zeros where there is none.
+func (m *uidMap) ends(source, target mailbox.UIDSet) (first, last pair) {
+	for u := range source.All() {
+		dst, _, ok := m.get(u)
+		if !ok || dst == 0 || !target.Contains(dst) {
+			continue
+		}
+		if last = (pair{u, dst}); first.src == 0 {
+			first = last
+		}
+	}
+	return first, last
+}
+
+// lastTargets returns where the last n messages of source were delivered.
+func (m *uidMap) lastTargets(source mailbox.UIDSet, n int64) mailbox.UIDSet {
+	var out []mailbox.UID
+	skip := source.Len() - n
+	for u := range source.All() {
+		if skip--; skip >= 0 {
+			continue
+		}
+		if dst, _, ok := m.get(u); ok && dst != 0 {
+			out = append(out, dst)
+		}
+	}
+	return mailbox.NewUIDSet(out...)
+}

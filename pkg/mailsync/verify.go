@@ -78,9 +78,11 @@ func (v *verifier) run(ctx context.Context) error {
 	}
 	defer p.source.close()
 	defer p.target.close()
-	if err := p.look(ctx); err != nil {
+	l, err := p.listBoth(ctx)
+	if err != nil {
 		return err
 	}
+	p.assignAll(l)
 	for _, w := range p.all {
 		if err := v.folder(ctx, p, w); err != nil {
 			return err

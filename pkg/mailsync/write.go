@@ -354,7 +354,7 @@ func (x *folderWrite) finish(ctx context.Context) error {
 	if x.f.src != nil {
 		now = *x.f.src // the numbers from before anything was read
 	}
-	r.Writing, r.AgainBelow, r.SizeLimit = false, 0, x.p.sizeLimit
+	r.Writing, r.Gone, r.AgainBelow, r.SizeLimit = false, false, 0, x.p.sizeLimit
 	r.Finished = x.tally.failed == 0
 	r.SourceValidity, r.Messages, r.UIDNext, r.ModSeq = now.UIDValidity, now.Messages, now.UIDNext, now.HighestModSeq
 	r.TargetSeen = max(r.TargetSeen, x.prep.tailRead)

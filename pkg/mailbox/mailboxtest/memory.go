@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -105,6 +106,17 @@ func (m *Memory) Delete(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.folders, name)
+}
+
+// Rename gives a folder another name, and what lies below it with it, as another
+// client would.
+func (m *Memory) Rename(from, to string) {
+	s := &memorySession{m: &Memory{Naming: m.Naming, Side: m.Side, folders: m.folders}, killed: make(chan struct{})}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := s.Rename(context.Background(), from, to); err != nil {
+		panic(err)
+	}
 }
 
 // Folder returns the named folder or nil. Touch it only while no pass runs.
@@ -296,17 +308,42 @@ func (s *memorySession) Create(ctx context.Context, folders []mailbox.NewFolder)
 			if s.m.Caps.CreateSpecialUse && f.Role == "" {
 				f.Role = n.Role
 			}
-			path := s.m.path(n.Name)
-			for k := 1; k < len(path); k++ {
-				parent := s.m.Naming.Join(path[:k])
-				if s.m.folders[parent] == nil {
-					s.m.folders[parent] = &MemoryFolder{Parent: true}
-				}
-			}
+			s.m.parents(n.Name)
 			return nil
 		})
 	}
 	return errs
+}
+
+// parents makes the names above a folder that are not there.
+func (m *Memory) parents(name string) {
+	path := m.path(name)
+	for k := 1; k < len(path); k++ {
+		parent := m.Naming.Join(path[:k])
+		if m.folders[parent] == nil {
+			m.folders[parent] = &MemoryFolder{Parent: true}
+		}
+	}
+}
+
+func (s *memorySession) Rename(ctx context.Context, from, to string) error {
+	return s.do(ctx, "rename", func() error {
+		folders := s.m.folders
+		switch {
+		case folders[from] == nil:
+			return s.m.missing(from)
+		case folders[to] != nil || from == "INBOX":
+			return migration.NewFault(migration.SourceChanged, migration.ScopeFolder, s.m.Side, fmt.Sprintf("NO folder %q cannot be renamed to %q", from, to), nil)
+		}
+		for name, f := range maps.Clone(folders) {
+			if below, ok := strings.CutPrefix(name, from); ok && (below == "" || s.m.Naming.Delimiter != "" && strings.HasPrefix(below, s.m.Naming.Delimiter)) {
+				delete(folders, name)
+				folders[to+below] = f
+			}
+		}
+		s.m.parents(to)
+		return nil
+	})
 }
 
 func (s *memorySession) Subscribe(ctx context.Context, names []string, subscribed bool) []error {

@@ -16,6 +16,7 @@ var folderTests = []test{
 	{"making a folder twice is harmless", createsTwice},
 	{"roles are kept where the server takes them", keepsRoles},
 	{"subscriptions change", subscribes},
+	{"a folder is renamed with what lies below it", renames},
 	{"numbers follow the mail", tellsNumbers},
 	{"a missing folder is a change of the source", missesFolder},
 	{"a folder opened read-only keeps no flags", opensReadOnly},
@@ -182,4 +183,39 @@ func opensAnother(t *testing.T, open mailbox.Opener) {
 	holds(t, s)
 	selected(t, s, "INBOX", true)
 	holds(t, s, letter(1))
+}
+
+func renames(t *testing.T, open mailbox.Opener) {
+	s, other := session(t, open), session(t, open)
+	ctx, n := testContext(t), s.Naming()
+	old, taken, renamed := n.Join([]string{"Old"}), n.Join([]string{"Taken"}), n.Join([]string{"Neü & new"})
+	names := []mailbox.NewFolder{{Name: old}, {Name: taken}}
+	if n.Delimiter != "" {
+		names = append(names, mailbox.NewFolder{Name: n.Join([]string{"Old", "Below"})})
+	}
+	if err := errors.Join(s.Create(ctx, names)...); err != nil {
+		t.Fatal(err)
+	}
+	stored(t, write(t, other, old, mailbox.AppendMode{}, letter(1)))
+	before := list(t, s)[old]
+	var f *migration.Fault
+	if err := s.Rename(ctx, old, taken); !errors.As(err, &f) || f.Scope != migration.ScopeFolder {
+		t.Errorf("to one that is there: %v", err)
+	}
+	if err := s.Rename(ctx, n.Join([]string{"Nowhere"}), renamed); !errors.As(err, &f) || f.Scope != migration.ScopeFolder {
+		t.Errorf("one that is not there: %v", err)
+	}
+	if err := s.Rename(ctx, old, renamed); err != nil {
+		t.Fatal(err)
+	}
+	after := list(t, s)
+	if got := after[renamed]; got.Status == nil || got.Status.Messages != 1 || got.Status.UIDValidity != before.Status.UIDValidity {
+		t.Errorf("renamed: %+v, before: %+v", got.Status, before.Status)
+	}
+	if _, there := after[old]; there {
+		t.Error("the old name is still there")
+	}
+	if below := n.Join([]string{"Neü & new", "Below"}); n.Delimiter != "" && !after[below].Selectable {
+		t.Errorf("%q is not there: %v", below, after)
+	}
 }
