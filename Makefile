@@ -7,6 +7,7 @@
 # make fuzz     strangers' bytes of every kind, FUZZTIME (10m) for each parser; prints executions and findings
 # make drain    workers in passes are asked to end, thirty times
 # make matrix   awkward mail between every two servers and without each capability, as a table
+# make crash    deaths at each point of a pass, in memory and of real processes, as a table; SEED=n begins with the nth
 # make bench-fleet  limits, fairness and the price of scheduling, measured beside their targets
 # make bench    the speed table against mbsync and the raw ceiling (root; see bench/README.md)
 
@@ -14,7 +15,7 @@ GO   ?= go
 # The linter is pinned in a module of its own, so that its dependencies are not ours.
 LINT  = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test check fmt docs matrix chaos drain fuzz bench bench-fleet
+.PHONY: build test check fmt docs matrix chaos crash drain fuzz bench bench-fleet
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -50,6 +51,11 @@ drain:
 matrix:
 	.ci/deps dovecot-imapd python3
 	$(GO) test ./test/matrix -v -count=1 -timeout 60m -matrix.whole
+
+crash:
+	.ci/deps dovecot-imapd python3
+	$(GO) test ./pkg/mailsync -run 'Accident|Stories' -count=1 -timeout 40m -v -rapid.checks 1000 -rapid.seed $(SEED) | grep -v '^=== '
+	$(GO) test ./test/crash -count=1 -timeout 40m -v -crash.seeds 20 -crash.seed $(SEED)
 
 bench-fleet:
 	.ci/deps dovecot-imapd redis-server postgresql python3

@@ -9,9 +9,15 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/failpoint"
 )
 
-const writeChunk = 64 << 10
+const (
+	writeChunk = 64 << 10
+	// commandLength is more than any command has without a literal.
+	commandLength = 16 << 10
+)
 
 // conn is the net.Conn below go-imap. It ignores go-imap's deadlines, which are
 // absolute and count a consumer's stall as the server's, and keeps its own: standing
@@ -233,6 +239,10 @@ func (c *conn) Write(p []byte) (int, error) {
 	defer c.sending.Unlock()
 	if _, err := c.failure(); err != nil {
 		return 0, err
+	}
+	if len(p) > commandLength && failpoint.Due(failpoint.MidLiteral) {
+		_, _ = c.wire.Write(p[:len(p)/2])
+		failpoint.Die()
 	}
 	sent := 0
 	for sent < len(p) {

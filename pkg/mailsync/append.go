@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailhaul/mailhaul/pkg/failpoint"
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -35,9 +36,11 @@ type appends struct {
 // something unsure, and borrows the connection.
 func (x *folderWrite) startAppends(ctx context.Context) error {
 	x.rec.Writing, x.rec.Finished = true, false
+	failpoint.Reach(failpoint.BeforeWriting)
 	if err := x.commit(ctx); err != nil {
 		return err
 	}
+	failpoint.Reach(failpoint.WritingMarked)
 	a, err := x.target.Append(ctx, x.f.target, mailbox.AppendMode{Single: x.f.care > quick, Synchronous: x.f.synchronous})
 	if err != nil {
 		return err
@@ -77,6 +80,7 @@ func (a *appends) flush(ctx context.Context) error {
 	if err := a.appender.Flush(ctx); err != nil {
 		return err
 	}
+	failpoint.Reach(failpoint.WindowSent)
 	a.windows <- a.window // the receiver drains it whatever happens
 	a.window, a.bytes = nil, 0
 	return nil
@@ -94,6 +98,7 @@ func (a *appends) receive(ctx context.Context) {
 		}
 		answer, err := a.appender.Receive(ctx)
 		if err == nil {
+			failpoint.Reach(failpoint.WindowAnswered)
 			err = a.x.answered(ctx, window, answer)
 		}
 		if err != nil {
@@ -193,6 +198,7 @@ func (x *folderWrite) answered(ctx context.Context, window []sent, answer mailbo
 	if err := x.commit(ctx); err != nil {
 		return err
 	}
+	failpoint.Reach(failpoint.Committed)
 	x.p.committed()
 	x.note(stop)
 	return nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mailhaul/mailhaul/pkg/failpoint"
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -198,6 +199,7 @@ func (p *pass) follow(ctx context.Context, l *listing, f renamedFolder) error {
 			return err
 		}
 		if done {
+			failpoint.Reach(failpoint.FolderRenamed)
 			l.renamedTarget(f.at, name)
 			r.Subscribed = false // subscriptions belong to names
 		}
@@ -215,6 +217,7 @@ func (p *pass) follow(ctx context.Context, l *listing, f renamedFolder) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Reach(failpoint.RecordMoved)
 	return p.store(ctx, migration.Window{Folder: old, Drop: true})
 }
 

@@ -40,6 +40,12 @@ func TestMovedAtSource(t *testing.T) {
 			p.source.Expunge("INBOX", 3)
 			p.source.Deliver("Work", letter("other"), day)
 		}, migration.Tally{Seen: 20, Unchanged: 19, Copied: 1}, 10},
+		{"copied, and another deleted", func(p *pairOf) {
+			m := p.source.Messages("INBOX")[2]
+			p.source.Deliver("Work", m.Body, m.Date)
+			p.source.Expunge("INBOX", 4)
+		}, migration.Tally{Seen: 20, Unchanged: 19, Copied: 1}, 10},
+		{"put back where it was", func(p *pairOf) { p.moveAt("INBOX", 3, "INBOX") }, migration.Tally{Seen: 20, Unchanged: 19, Copied: 1}, 11},
 		{"copied twice and deleted", func(p *pairOf) {
 			m := p.source.Messages("INBOX")[2]
 			p.source.Deliver("New", m.Body, m.Date)
@@ -74,8 +80,10 @@ func TestMovedAtSource(t *testing.T) {
 				if n := len(p.target.Messages("INBOX")); n != tt.inbox {
 					t.Errorf("%d messages in the target's INBOX, want %d: the old copy stays", n, tt.inbox)
 				}
-				p.source.Deliver("INBOX", letter("later"), day) // what was counted is not counted again
-				tallyIs(t, p.mustRun(), migration.Tally{Seen: tt.want.Seen + 1, Unchanged: tt.want.Seen, Copied: 1})
+				// What was counted is not counted again.
+				p.source.Deliver("INBOX", letter("later"), day)
+				p.source.Deliver("Third", letter("work3"), day)
+				tallyIs(t, p.mustRun(), migration.Tally{Seen: tt.want.Seen + 2, Unchanged: tt.want.Seen, Copied: 2})
 			})
 		})
 	}

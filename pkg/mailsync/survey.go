@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mailhaul/mailhaul/pkg/failpoint"
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -273,7 +274,9 @@ func (p *pass) makeFolders(ctx context.Context, queue []*work) error {
 	if err != nil {
 		return err
 	}
-	for i, err := range s.Create(ctx, requests) {
+	answers := s.Create(ctx, requests)
+	failpoint.Reach(failpoint.FoldersCreated)
+	for i, err := range answers {
 		w := missing[i]
 		if err == nil {
 			w.dst = &mailbox.Status{UIDNext: 1}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/mailhaul/mailhaul/pkg/failpoint"
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -233,9 +234,11 @@ func (x *folderWrite) carryFlags(ctx context.Context) error {
 		return nil
 	}
 	if ops := storeOps(changes, x.selected.Keeps); len(ops) > 0 {
+		failpoint.Reach(failpoint.BeforeFlags)
 		if err := x.target.Store(ctx, ops); err != nil {
 			return fmt.Errorf("change flags in %q: %w", x.f.target, err)
 		}
+		failpoint.Reach(failpoint.FlagsStored)
 	}
 	for _, c := range changes {
 		x.rec.deliver(c.src, c.dst, c.now)
@@ -363,7 +366,12 @@ func (x *folderWrite) finish(ctx context.Context) error {
 	x.p.mu.Lock()
 	x.p.tally.FoldersDone++
 	x.p.mu.Unlock()
-	return x.commit(ctx)
+	failpoint.Reach(failpoint.BeforeFinish)
+	if err := x.commit(ctx); err != nil {
+		return err
+	}
+	failpoint.Reach(failpoint.Finished)
+	return nil
 }
 
 // leaveToSettle puts a folder aside in which the fate of a message is not known:

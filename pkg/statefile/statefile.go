@@ -25,6 +25,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/mailhaul/mailhaul/pkg/failpoint"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
@@ -213,6 +214,10 @@ func (s *File) Commit(_ context.Context, w migration.Window) error {
 	if s.failed != nil {
 		return s.failed
 	}
+	if failpoint.Due(failpoint.MidCommit) {
+		_, _ = s.f.Write(b[:len(b)/2])
+		failpoint.Die()
+	}
 	if _, err := s.f.Write(b); err != nil {
 		s.failed = fmt.Errorf("write state file: %w", err)
 		return s.failed
@@ -277,6 +282,7 @@ func (s *File) compact() error {
 		err = tmp.Sync()
 	}
 	err = errors.Join(err, tmp.Close())
+	failpoint.Reach(failpoint.MidCompaction)
 	if err == nil {
 		err = os.Rename(tmp.Name(), s.path)
 	}

@@ -1,0 +1,303 @@
+// Package crash_test kills `mailhaul sync` at each of the points named in package
+// failpoint, lets it finish, and has bench/verify.py, which shares no line with it,
+// say what is lost and what is there twice. In `make test` each point has its turn
+// once, in `make crash` twenty times, each time at another of its occurrences.
+package crash_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/failpoint"
+	"github.com/mailhaul/mailhaul/pkg/imapmail"
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+	"github.com/mailhaul/mailhaul/test/servers"
+)
+
+var (
+	seeds = flag.Int("crash.seeds", 1, "how many times each point has its turn")
+	first = flag.Uint64("crash.seed", 1, "the first seed")
+)
+
+// program is mailhaul, built with the tag failpoints.
+var program string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := func() int {
+		dir, err := os.MkdirTemp("", "mailhaul-crash-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		program = filepath.Join(dir, "mailhaul")
+		if out, err := exec.Command("go", "build", "-tags", "failpoints", "-o", program, "../../cmd/mailhaul").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}()
+	os.Exit(code)
+}
+
+// occurrences are how often a pass here comes by a point at least. A later one is a
+// pass of the next day: new mail, other flags, a folder renamed.
+var occurrences = map[string]struct {
+	times int
+	later bool
+}{
+	failpoint.FolderRenamed: {1, true}, failpoint.RecordMoved: {2, true}, failpoint.FoldersCreated: {1, false},
+	failpoint.BeforeWriting: {8, false}, failpoint.WritingMarked: {8, false}, failpoint.MidLiteral: {4, false},
+	failpoint.WindowSent: {8, false}, failpoint.WindowAnswered: {8, false}, failpoint.MidCommit: {24, false}, failpoint.Committed: {8, false},
+	failpoint.BeforeFlags: {3, true}, failpoint.FlagsStored: {3, true}, failpoint.BeforeFinish: {12, false}, failpoint.Finished: {12, false},
+	failpoint.MidCompaction: {1, true},
+}
+
+// outcome is a row of the table: sums over the seeds.
+type outcome struct {
+	killed, alive, lost, doubled, redelivered, surplus, adopted, copied, again int
+}
+
+// world is two Dovecots with mailboxes for all cases.
+type world struct {
+	t              *testing.T
+	source, target *servers.IMAP
+	dir            string // of the state files
+	mu             sync.Mutex
+	rows           map[string]*outcome
+}
+
+// kase is one death: its user is its alone.
+type kase struct {
+	point, user string
+	later       bool
+	n           int
+}
+
+func TestDeathAtEachPoint(t *testing.T) {
+	w := &world{
+		t: t, source: servers.Dovecot(t, servers.DovecotConfig{}), target: servers.Dovecot(t, servers.DovecotConfig{}),
+		dir: t.TempDir(), rows: map[string]*outcome{},
+	}
+	cases := w.cases()
+	w.prepare(cases)
+	w.each(cases, w.die)
+	var table strings.Builder
+	fmt.Fprintf(&table, "%-16s %6s %5s %5s %7s %11s %7s %7s %6s %6s\n", "point", "killed", "alive", "lost", "doubled", "redelivered", "surplus", "adopted", "copied", "again")
+	for _, name := range failpoint.Names() {
+		r := w.rows[name]
+		fmt.Fprintf(&table, "%-16s %6d %5d %5d %7d %11d %7d %7d %6d %6d\n", name, r.killed, r.alive, r.lost, r.doubled, r.redelivered, r.surplus, r.adopted, r.copied, r.again)
+		if r.killed == 0 || r.alive > *seeds/2 {
+			t.Errorf("%s: killed %d times in %d", name, r.killed, *seeds)
+		}
+		if r.lost+r.doubled+r.redelivered+r.surplus+r.again != 0 {
+			t.Errorf("%s: %+v", name, *r)
+		}
+	}
+	t.Logf("%d cases, seeds from %d; adopted and copied by the pass after the death, again by one more\n%s", len(cases), *first, table.String())
+}
+
+// cases draws which occurrence of its point each process dies at.
+func (w *world) cases() []kase {
+	var out []kase
+	counts := map[bool]int{}
+	for _, name := range failpoint.Names() {
+		o, known := occurrences[name]
+		if !known {
+			w.t.Fatalf("the point %s is not tested", name)
+		}
+		w.rows[name] = &outcome{}
+		for i := range *seeds {
+			r := rand.New(rand.NewPCG(*first+uint64(i), uint64(len(out))))
+			c := kase{point: name, later: o.later, n: 1 + r.IntN(o.times)}
+			prefix := map[bool]string{false: "f", true: "l"}[c.later]
+			c.user = fmt.Sprintf("%s%04d", prefix, counts[c.later])
+			counts[c.later]++
+			out = append(out, c)
+		}
+	}
+	for later, prefix := range map[bool]string{false: "f", true: "l"} {
+		w.python("corpus.py", "--port", strconv.Itoa(w.source.Port), "--users", strconv.Itoa(counts[later]), "--messages", "60", "--prefix", prefix)
+	}
+	return out
+}
+
+// prepare brings the mailboxes of later passes in step, and lets a day go by.
+func (w *world) prepare(cases []kase) {
+	var later []kase
+	for _, c := range cases {
+		if c.later {
+			later = append(later, c)
+		}
+	}
+	w.each(later, func(c kase) {
+		w.atSource(c, func(s mailbox.Session) error { return travel(w.t.Context(), s) })
+		w.sync(c, "")
+	})
+	w.python("corpus.py", "--port", strconv.Itoa(w.source.Port), "--users", strconv.Itoa(len(later)), "--prefix", "l", "--mutate", "--new", "15", "--flags", "15")
+	w.each(later, func(c kase) {
+		w.atSource(c, func(s mailbox.Session) error { return s.Rename(w.t.Context(), "Trips", "Old & gone") })
+		if c.point == failpoint.MidCompaction {
+			w.lengthen(c)
+		}
+	})
+}
+
+// atSource does something in a source mailbox, as its user.
+func (w *world) atSource(c kase, do func(mailbox.Session) error) {
+	s, err := imapmail.NewOpener(imapmail.Account{
+		Host: w.source.Host, Port: w.source.Port, Security: migration.Plain, Side: migration.Source, User: c.user, Password: migration.NewSecret(servers.Password),
+	}, imapmail.Options{})(w.t.Context())
+	if err == nil {
+		err = errors.Join(do(s), s.Close())
+	}
+	if err != nil {
+		w.t.Errorf("%+v: change the source: %v", c, err)
+	}
+}
+
+// travel makes the folders that are renamed afterwards.
+func travel(ctx context.Context, s mailbox.Session) error {
+	err := errors.Join(s.Create(ctx, []mailbox.NewFolder{{Name: "Trips"}, {Name: "Trips/2019"}})...)
+	for _, name := range []string{"Trips", "Trips/2019"} {
+		a, openErr := s.Append(ctx, name, mailbox.AppendMode{})
+		if err = errors.Join(err, openErr); err != nil {
+			return err
+		}
+		for i := range 3 {
+			body := fmt.Sprintf("Subject: day %d\r\nMessage-ID: <%d@%s>\r\n\r\nrain\r\n", i, i, name)
+			err = errors.Join(err, a.Add(ctx, mailbox.NewMessage{Message: mailbox.Message{Date: time.Unix(1_600_000_000, 0), Size: int64(len(body)), Body: strings.NewReader(body)}}))
+		}
+		err = errors.Join(err, a.Flush(ctx))
+		_, answerErr := a.Receive(ctx)
+		err = errors.Join(err, answerErr, a.Close())
+	}
+	return err
+}
+
+// lengthen repeats what the state file says last, so that it is worth compacting.
+func (w *world) lengthen(c kase) {
+	path := w.state(c)
+	b, err := os.ReadFile(path)
+	if err == nil {
+		lines := strings.SplitAfter(strings.TrimSuffix(string(b), "\n")+"\n", "\n")
+		last := lines[len(lines)-2]
+		if strings.Contains(last, `"a":`) {
+			w.t.Errorf("the last line of the state file is no mere head: %s", last)
+		}
+		err = os.WriteFile(path, []byte(string(b)+strings.Repeat(last, 600)), 0o600)
+	}
+	if err != nil {
+		w.t.Error(err)
+	}
+}
+
+// die kills one process, lets another finish, and has the outcome judged.
+func (w *world) die(c kase) {
+	_, died := w.sync(c, fmt.Sprintf("%s:%d", c.point, c.n))
+	after, _ := w.sync(c, "")
+	again, _ := w.sync(c, "")
+	told, err := w.script("verify.py", "--src", addr(w.source), "--dst", addr(w.target), "--user", c.user, "--show", "5")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.rows[c.point]
+	if died {
+		r.killed++
+	} else {
+		r.alive++
+	}
+	if err != nil || !strings.HasPrefix(told, "SAME") {
+		r.lost += count(told, "missing") + count(told, "altered") + count(told, "wrong_flags") + count(told, "folders_missing")
+		r.doubled += count(told, "duplicate") + count(told, "extra") + count(told, "folders_extra")
+		w.t.Errorf("%+v: %v\n%s", c, err, told)
+	}
+	r.redelivered += after.Redelivered
+	r.surplus += after.Surplus
+	r.adopted += after.Adopted
+	r.copied += after.Copied
+	r.again += again.Copied + again.Adopted + again.FlagsUpdated
+}
+
+func count(told, what string) int {
+	found := regexp.MustCompile(`\b` + what + `=(\d+)`).FindStringSubmatch(told)
+	if found == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(found[1])
+	return n
+}
+
+type result struct {
+	Seen, Unchanged, Copied, Adopted, Skipped, Failed, Redelivered, Surplus, FlagsUpdated int
+}
+
+// sync runs a pass, which dies at a point if one is named.
+func (w *world) sync(c kase, point string) (r result, died bool) {
+	url := func(s *servers.IMAP) string { return "imap+plain://" + c.user + "@" + addr(s) }
+	cmd := exec.CommandContext(w.t.Context(), program, "sync", "--source", url(w.source), "--target", url(w.target), "--state", w.state(c), "--output", "json")
+	cmd.Env = append(os.Environ(), "MAILHAUL_SOURCE_PASSWORD="+servers.Password, "MAILHAUL_TARGET_PASSWORD="+servers.Password, "MAILHAUL_FAILPOINT="+point)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if st, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && point != "" && st.Signaled() && st.Signal() == syscall.SIGKILL {
+		return r, true
+	}
+	if err == nil {
+		err = json.Unmarshal(out, &r)
+	}
+	if err == nil && r.Seen != r.Unchanged+r.Copied+r.Adopted || r.Skipped+r.Failed != 0 {
+		err = errors.New("messages are left out")
+	}
+	if err != nil {
+		w.t.Errorf("%+v: sync: %v\n%s%s", c, err, out, stderr.String())
+	}
+	return r, false
+}
+
+func (w *world) state(c kase) string { return filepath.Join(w.dir, c.user) }
+
+// each does something for all cases, several at a time: most of them wait for a folder
+// to settle.
+func (w *world) each(cases []kase, do func(kase)) {
+	var all sync.WaitGroup
+	turns := make(chan struct{}, 16)
+	for _, c := range cases {
+		all.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			do(c)
+		})
+	}
+	all.Wait()
+}
+
+func (w *world) python(name string, args ...string) {
+	w.t.Helper()
+	if out, err := w.script(name, args...); err != nil {
+		w.t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+}
+
+func (w *world) script(name string, args ...string) (string, error) {
+	out, err := exec.CommandContext(w.t.Context(), "python3", append([]string{"../../bench/" + name}, args...)...).CombinedOutput()
+	return string(out), err
+}
+
+func addr(s *servers.IMAP) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)) }
