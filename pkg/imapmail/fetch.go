@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -45,15 +46,21 @@ func (s *session) Metas(ctx context.Context, set mailbox.UIDSet, each func(mailb
 	}
 	const what = "read the messages' headers"
 	// A change of flags that the server tells in between takes the place of the reply
-	// in go-imap, and the reply is dropped: such a message is asked for once more.
+	// in go-imap. Where the reply itself does not come as one unasked for, the message
+	// is asked for once more.
 	var cutShort mailbox.UIDSet
+	first := firsts{of: set}
 	err := s.fetch(ctx, set, options, what, func(data *imapclient.FetchMessageData) error {
 		m, whole, err := s.meta(data, what)
 		switch {
 		case err != nil:
 			return err
 		case !whole:
-			cutShort.Append(m.UID)
+			if set.Contains(m.UID) {
+				cutShort.Append(m.UID)
+			}
+			return nil
+		case !first.time(m.UID):
 			return nil
 		}
 		return each(m)
@@ -61,13 +68,25 @@ func (s *session) Metas(ctx context.Context, set mailbox.UIDSet, each func(mailb
 	if err != nil {
 		return err
 	}
-	return s.fetch(ctx, cutShort, options, what, func(data *imapclient.FetchMessageData) error {
+	return s.fetch(ctx, cutShort.Minus(first.seen), options, what, func(data *imapclient.FetchMessageData) error {
 		m, _, err := s.meta(data, what)
-		if err != nil {
+		if err != nil || !first.time(m.UID) {
 			return err
 		}
 		return each(m)
 	})
+}
+
+// firsts tells what was asked for and comes the first time from what a server tells
+// besides.
+type firsts struct{ of, seen mailbox.UIDSet }
+
+func (f *firsts) time(u mailbox.UID) bool {
+	if u == 0 || !f.of.Contains(u) || f.seen.Contains(u) {
+		return false
+	}
+	f.seen.Append(u)
+	return true
 }
 
 // meta reads one reply; it is whole if the header fields were in it.
@@ -98,6 +117,7 @@ func (s *session) meta(data *imapclient.FetchMessageData, what string) (m mailbo
 
 func (s *session) Flags(ctx context.Context, set mailbox.UIDSet, since mailbox.ModSeq, each func(mailbox.UID, mailbox.Flags) error) error {
 	options := &imap.FetchOptions{UID: true, Flags: true, ChangedSince: uint64(since)}
+	first := firsts{of: set}
 	return s.fetch(ctx, set, options, "read the messages' flags", func(data *imapclient.FetchMessageData) error {
 		var uid mailbox.UID
 		var flags mailbox.Flags
@@ -110,7 +130,7 @@ func (s *session) Flags(ctx context.Context, set mailbox.UIDSet, since mailbox.M
 				flags, told = flagsOf(item.Flags), true
 			}
 		}
-		if !told {
+		if !told || !first.time(uid) {
 			return nil
 		}
 		return each(uid, flags)
@@ -124,8 +144,14 @@ func (s *session) Messages(ctx context.Context, set mailbox.UIDSet, each func(ma
 	}
 	s.conn.in.bodies.Store(true)
 	defer s.conn.in.bodies.Store(false)
+	first := firsts{of: set}
 	return s.fetch(ctx, set, options, "read messages", func(data *imapclient.FetchMessageData) error {
-		return s.message(data, each)
+		return s.message(data, func(m mailbox.Message) error {
+			if !first.time(m.UID) {
+				return nil
+			}
+			return each(m)
+		})
 	})
 }
 
@@ -150,7 +176,7 @@ func (s *session) message(data *imapclient.FetchMessageData, each func(mailbox.M
 			}
 			body := &body{session: s, uid: m.UID, literal: item.Literal, left: item.Literal.Size()}
 			m.Size = body.left
-			if flags && date {
+			if flags && date && m.UID != 0 {
 				m.Body, given = body, true
 				if err := each(m); err != nil {
 					return err
@@ -163,7 +189,7 @@ func (s *session) message(data *imapclient.FetchMessageData, each func(mailbox.M
 			}
 		}
 	}
-	if held == nil {
+	if held == nil || m.UID == 0 {
 		return nil
 	}
 	m.Body = held.reader
@@ -244,21 +270,75 @@ func (s *session) fetch(ctx context.Context, set mailbox.UIDSet, options *imap.F
 		return nil
 	}
 	defer s.begin(ctx)()
+	turn := s.unasked.collect(each)
+	defer s.unasked.collect(nil)
 	for _, part := range wireSets(set) {
 		command := s.client.Fetch(part, options)
 		for data := command.Next(); data != nil; data = command.Next() {
-			if err := each(data); err != nil {
+			if err := turn(data); err != nil {
 				s.conn.kill(err)
 				_ = command.Close()
 				return err
 			}
 		}
-		if err := command.Close(); err != nil && !expunged(err) {
+		err := command.Close()
+		if late := s.unasked.failed(); late != nil {
+			return late
+		}
+		if err != nil && !expunged(err) {
 			return s.answered(err, opFetch, what)
 		}
 		s.conn.answered()
 	}
 	return nil
+}
+
+// unasked takes the replies that go-imap cannot match with a command: it has to know
+// the UID before the first literal, and some servers tell it after. They are handed on
+// as the others are, one at a time.
+type unasked struct {
+	session *session
+	mu      sync.Mutex
+	each    func(*imapclient.FetchMessageData) error // nil: nobody waits for any
+	err     error
+}
+
+// collect hands replies to each, and returns a function that hands it one that was
+// matched.
+func (u *unasked) collect(each func(*imapclient.FetchMessageData) error) func(*imapclient.FetchMessageData) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.each, u.err = each, nil
+	return func(data *imapclient.FetchMessageData) error {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if u.err != nil {
+			return u.err
+		}
+		return each(data)
+	}
+}
+
+// take is called by go-imap, in a goroutine of its own.
+func (u *unasked) take(data *imapclient.FetchMessageData) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.each != nil && u.err == nil {
+		if u.err = u.each(data); u.err != nil {
+			u.session.conn.kill(u.err)
+		}
+	}
+	for item := data.Next(); item != nil; item = data.Next() {
+		if body, ok := item.(imapclient.FetchItemDataBodySection); ok && body.Literal != nil {
+			_, _ = io.Copy(io.Discard, body.Literal)
+		}
+	}
+}
+
+func (u *unasked) failed() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.err
 }
 
 // expunged reports whether a refusal only says that some messages are gone (RFC 5530

@@ -180,9 +180,8 @@ func TestMetasBesideFlagsThatChange(t *testing.T) {
 		s.say("* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 5 BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\r\n\r\n)")
 		s.say("* 2 FETCH (UID 2 FLAGS (\\Seen))")
 		s.say("* 2 FETCH (UID 2 FLAGS (\\Seen) RFC822.SIZE 7 BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\r\n\r\n)")
-		s.say("%s OK done", tag)
-		tag = s.hear("UID FETCH 2 ")
-		s.say("* 2 FETCH (UID 2 FLAGS (\\Seen) RFC822.SIZE 7 BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\r\n\r\n)")
+		s.say("* 1 FETCH (UID 1 FLAGS (\\Seen))") // and after it
+		s.say("* 1 FETCH (FLAGS (\\Seen))")
 		s.say("%s OK done", tag)
 	})
 	sizes := map[mailbox.UID]int64{}
@@ -195,5 +194,61 @@ func TestMetasBesideFlagsThatChange(t *testing.T) {
 	})
 	if err != nil || len(sizes) != 2 || sizes[1] != 5 || sizes[2] != 7 {
 		t.Errorf("sizes %v, %v", sizes, err)
+	}
+}
+
+// A server may tell the UID after the body, or of a message that nobody asked for.
+func TestUIDAfterTheBody(t *testing.T) {
+	large := strings.Repeat("0123456789abcdef\r\n", 200_000)
+	a := scripted(t, func(s *script) {
+		s.welcome("")
+		tag := s.hear("UID FETCH 1:4 ")
+		s.say("* 1 FETCH (FLAGS () INTERNALDATE \"01-Jan-2020 00:00:00 +0000\" BODY[] {5}\r\nfirst UID 1)")
+		s.say("* 2 FETCH (BODY[] {%d}\r\n%s FLAGS (\\Draft) UID 2)", len(large), large)
+		s.say("* 3 FETCH (UID 3 FLAGS () INTERNALDATE \"01-Jan-2020 00:00:00 +0000\" BODY[] {5}\r\nthird)")
+		s.say("* 9 FETCH (BODY[] {5}\r\nninth UID 9)")
+		s.say("* 1 FETCH (FLAGS (\\Seen))")
+		s.say("* 4 FETCH (BODY[] {6}\r\nfourth UID 4)")
+		s.say("%s OK done", tag)
+		tag = s.hear("UID FETCH 1:2 ")
+		s.say("* 1 FETCH (RFC822.SIZE 5 BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\r\n\r\n UID 1)")
+		s.say("* 2 FETCH (RFC822.SIZE 7 BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\r\n\r\n UID 2)")
+		s.say("%s OK done", tag)
+	})
+	s := opened(t, a)
+	got := map[mailbox.UID]int{}
+	err := s.Messages(t.Context(), mailbox.Span(1, 4), func(m mailbox.Message) error {
+		body, err := io.ReadAll(m.Body)
+		if m.UID == 2 && string(body) != large || int64(len(body)) != m.Size {
+			t.Errorf("uid %d: %d bytes, size %d", m.UID, len(body), m.Size)
+		}
+		got[m.UID]++
+		return err
+	})
+	if err != nil || len(got) != 4 || got[1]+got[2]+got[3]+got[4] != 4 {
+		t.Errorf("messages %v, %v", got, err)
+	}
+	sizes := map[mailbox.UID]int64{}
+	if err := s.Metas(t.Context(), mailbox.Span(1, 2), func(m mailbox.Meta) error {
+		sizes[m.UID] = m.Size
+		return nil
+	}); err != nil || sizes[1] != 5 || sizes[2] != 7 {
+		t.Errorf("sizes %v, %v", sizes, err)
+	}
+}
+
+// What ends the reading of such a message ends the call and the connection.
+func TestErrorAtAMessageWithItsUIDLast(t *testing.T) {
+	a := scripted(t, func(s *script) {
+		s.welcome("")
+		s.say("* 1 FETCH (FLAGS () BODY[] {5}\r\nfirst UID 1)\r\n%s OK done", s.hear("UID FETCH"))
+	})
+	s := opened(t, a)
+	enough := errors.New("enough")
+	if err := s.Messages(t.Context(), mailbox.Span(1, 1), func(mailbox.Message) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := s.Select(t.Context(), "INBOX", true); err == nil {
+		t.Error("the connection is still used")
 	}
 }

@@ -26,6 +26,7 @@ type session struct {
 	greeting  string
 	others    []string // prefixes that are not the user's own
 	tags      int
+	unasked   unasked
 }
 
 var _ mailbox.Session = (*session)(nil)
@@ -36,7 +37,10 @@ func (b *opening) session() *session {
 	s.account.Root = strings.Trim(s.account.Root, "/")
 	s.naming = quirks(b.greeting)
 	b.conn.greeting = []byte("* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
-	s.client = imapclient.New(b.conn, nil)
+	s.unasked.session = s
+	s.client = imapclient.New(b.conn, &imapclient.Options{
+		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Fetch: s.unasked.take},
+	})
 	_ = s.client.WaitGreeting() // our own: it cannot fail
 	if s.caps.Namespace {
 		s.namespace = s.client.Namespace()

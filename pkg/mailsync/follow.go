@@ -194,7 +194,8 @@ func (p *pass) follow(ctx context.Context, l *listing, f renamedFolder) error {
 	r, old := f.rec, f.rec.folder
 	r.Target = f.at
 	if name := l.targetOf(f.now); name != f.at && l.mayRename(f, name) && !p.job.DryRun {
-		done, err := p.renameTarget(ctx, f.at, name)
+		at, _ := l.folderAt(f.at)
+		done, err := p.renameTarget(ctx, f.at, name, at.Subscribed)
 		if err != nil {
 			return err
 		}
@@ -223,7 +224,7 @@ func (p *pass) follow(ctx context.Context, l *listing, f renamedFolder) error {
 
 // renameTarget reports whether the target has renamed a folder; where it refuses, the
 // folder keeps its name.
-func (p *pass) renameTarget(ctx context.Context, from, to string) (bool, error) {
+func (p *pass) renameTarget(ctx context.Context, from, to string, subscribed bool) (bool, error) {
 	p.target.use.Lock()
 	defer p.target.use.Unlock()
 	s, err := p.target.session(ctx)
@@ -235,6 +236,9 @@ func (p *pass) renameTarget(ctx context.Context, from, to string) (bool, error) 
 			return false, nil
 		}
 		return false, fmt.Errorf("rename folder %q to %q: %w", from, to, err)
+	}
+	if subscribed { // the old name's subscription would stay; where it is refused, it does
+		_ = s.Subscribe(ctx, []string{from}, false)
 	}
 	return true, nil
 }

@@ -30,6 +30,9 @@ type dialect struct {
 	// rowsAtOnce is how many rows an import puts into one statement: many where each is
 	// a round trip.
 	rowsAtOnce int
+	// analyze lets the planner know of users that an import has brought: until then it
+	// takes a new table for small. "" where plans do not rest on counts.
+	analyze string
 	// passes tells whether err went away with its transaction, so that the whole of it
 	// may be tried again. committing: it came from the commit, which may have happened.
 	passes func(err error, committing bool) bool

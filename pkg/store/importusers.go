@@ -170,6 +170,17 @@ func (im *importer) finish(ctx context.Context) error {
 	return im.s.dueFrom(ctx, im.tx, im.batch.ID, im.due)
 }
 
+// manyNew is from how many new users on the planner is told.
+const manyNew = 1000
+
+// analyze comes after an import that brought n users. It is made; where this fails
+// the server does the same by itself within a minute.
+func (s *Store) analyze(ctx context.Context, n int) {
+	if s.dialect.analyze != "" && n >= manyNew {
+		_, _ = s.w.ExecContext(ctx, s.dialect.analyze)
+	}
+}
+
 // CreateBatch stores a batch and its users in one transaction, streamed, and returns
 // how many users. It fills b's IDs and CreatedAt. An error of the sequence leaves
 // nothing behind. The sequence must not write to the store.
@@ -199,6 +210,7 @@ func (s *Store) CreateBatch(ctx context.Context, b *migration.Batch, users iter.
 	if err != nil {
 		return 0, err
 	}
+	s.analyze(ctx, n)
 	*b = made
 	return n, nil
 }
@@ -237,6 +249,7 @@ func (s *Store) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq
 	if err != nil {
 		return migration.AddResult{}, err
 	}
+	s.analyze(ctx, res.Created)
 	return res, nil
 }
 

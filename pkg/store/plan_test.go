@@ -29,7 +29,7 @@ func TestPlans(t *testing.T) {
 		`DELETE FROM events WHERE batch_id = $1 AND batch_id <> 0 AND actor = ''`,
 		`SELECT ` + leaseColumns + ` FROM leases WHERE token = $1 AND state = 'running'`,
 		`SELECT ` + leaseColumns + ` FROM leases WHERE state <> 'free'`,
-		selectUser + ` WHERE batch_id = $1 AND email_key > $2 ORDER BY email_key LIMIT $3`,
+		listUsers, listUsersOfStatus,
 		selectEvent + ` WHERE org_id = $1 AND id > $2 AND batch_id = $4 AND batch_id <> 0 ORDER BY id LIMIT $3`,
 		selectEvent + ` WHERE org_id = $1 AND actor <> '' AND (id < $2 OR $2 = 0) ORDER BY id DESC LIMIT $3`,
 		duplicateQuery("email_key"), duplicateQuery("target_login"),

@@ -32,6 +32,7 @@ var postgres = dialect{
 	nextToken:    `SELECT nextval('lease_tokens')`,
 	oneMoment:    sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 	rowsAtOnce:   250,
+	analyze:      `ANALYZE users`,
 	passes:       postgresPasses,
 }
 

@@ -32,7 +32,8 @@ func TestPostgresPlans(t *testing.T) {
 		{queueUser, []string{"7", due}},
 		{selectUser + ` WHERE id = $1`, []string{"7"}},
 		{selectUser + ` WHERE batch_id = $1 AND email_key = $2`, []string{id, user}},
-		{selectUser + ` WHERE batch_id = $1 AND email_key > $2 ORDER BY email_key LIMIT $3`, []string{id, user, "100"}},
+		{listUsers, []string{id, user, "100", "''"}},
+		{listUsersOfStatus, []string{id, user, "100", "''", "'Created'"}},
 		{`SELECT id FROM users WHERE removing AND NOT` + leased + ` LIMIT 500`, nil},
 		{freeLease + freeQueuedOfUser, []string{"7"}},
 	} {

@@ -108,15 +108,24 @@ func (s *Store) UserByID(ctx context.Context, id int64) (migration.User, error) 
 	return oneUser(ctx, s.r, "such user", ` WHERE id = $1`, id)
 }
 
+const (
+	listUsers         = selectUser + ` WHERE batch_id = $1 AND email_key > $2 AND ($4 = '' OR code = $4) ORDER BY email_key LIMIT $3`
+	listUsersOfStatus = selectUser + ` WHERE batch_id = $1 AND email_key > $2 AND ($4 = '' OR code = $4) AND status = $5 ORDER BY email_key LIMIT $3`
+)
+
 // ListUsers returns users of a batch by address, those after an address.
 func (s *Store) ListUsers(ctx context.Context, batchID int64, f migration.UserFilter, after string, limit int) ([]migration.User, error) {
 	var out []migration.User
+	args := []any{batchID, addressKey(after), limit, string(f.Code)}
+	query := listUsers
+	if f.Status != "" {
+		query, args = listUsersOfStatus, append(args, string(f.Status))
+	}
 	err := each(ctx, s.r, func(rows *sql.Rows) error {
 		u, err := scanUser(rows)
 		out = append(out, u)
 		return err
-	}, selectUser+` WHERE batch_id = $1 AND email_key > $2 AND ($3 = '' OR status = $3) AND ($4 = '' OR code = $4)
-		ORDER BY email_key LIMIT $5`, batchID, addressKey(after), string(f.Status), string(f.Code), limit)
+	}, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}

@@ -65,8 +65,8 @@ var occurrences = map[string]struct {
 }{
 	failpoint.FolderRenamed: {1, true}, failpoint.RecordMoved: {2, true}, failpoint.FoldersCreated: {1, false},
 	failpoint.BeforeWriting: {8, false}, failpoint.WritingMarked: {8, false}, failpoint.MidLiteral: {4, false},
-	failpoint.WindowSent: {8, false}, failpoint.WindowAnswered: {8, false}, failpoint.MidCommit: {24, false}, failpoint.Committed: {8, false},
-	failpoint.BeforeFlags: {3, true}, failpoint.FlagsStored: {3, true}, failpoint.BeforeFinish: {12, false}, failpoint.Finished: {12, false},
+	failpoint.WindowSent: {6, false}, failpoint.WindowAnswered: {6, false}, failpoint.MidCommit: {24, false}, failpoint.Committed: {6, false},
+	failpoint.BeforeFlags: {3, true}, failpoint.FlagsStored: {3, true}, failpoint.BeforeFinish: {6, false}, failpoint.Finished: {6, false},
 	failpoint.MidCompaction: {1, true},
 }
 
