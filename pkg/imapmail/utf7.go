@@ -90,7 +90,14 @@ func decodeWide(s string) (string, error) {
 		units = append(units, uint16(b[i])<<8|uint16(b[i+1]))
 	}
 	wide := string(utf16.Decode(units))
-	if strings.ContainsRune(wide, utf8.RuneError) {
+	// Half a pair of surrogates is decoded as U+FFFD; a name may hold that by itself.
+	own := 0
+	for _, u := range units {
+		if u == utf8.RuneError {
+			own++
+		}
+	}
+	if strings.Count(wide, string(utf8.RuneError)) != own {
 		return "", errName
 	}
 	return wide, nil

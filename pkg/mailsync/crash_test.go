@@ -1,10 +1,12 @@
 package mailsync_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -105,6 +107,29 @@ var scenarios = []scenario{
 		p.records = mailsync.NewMemoryRecords()
 		p.target.Expunge("INBOX", 1, 3)
 	}, false},
+	{"adoption without uidplus and multiappend", func(p *pairOf) {
+		fill(p.source, 24)
+		p.target.Caps.UIDPlus, p.target.Caps.MultiAppend = false, false
+	}, func(p *pairOf) {
+		p.records = mailsync.NewMemoryRecords()
+		p.target.Expunge("Sent", 1, 2, 4)
+	}, false},
+	{"incremental with skips, without uidplus", func(p *pairOf) {
+		fill(p.source, 24)
+		p.target.Caps.UIDPlus = false
+		p.target.Refuse = func(_ mailbox.Message, body []byte) error {
+			if bytes.Contains(body, []byte("virus")) {
+				return migration.NewFault(migration.MessageRejected, migration.ScopeMessage, migration.Target, "NO virus", nil)
+			}
+			return nil
+		}
+		p.source.Deliver("INBOX", letter("early", "virus"), day)
+	}, func(p *pairOf) {
+		for i := range 7 {
+			p.source.Deliver("INBOX", letter(fmt.Sprint("new", i%5)), day)
+		}
+		p.source.Deliver("Sent", letter("later", "virus"), day)
+	}, false},
 	{"initial, newest first", func(p *pairOf) { fill(p.source, 24) }, nil, true},
 }
 
@@ -119,12 +144,15 @@ func TestAccidentAtEveryStep(t *testing.T) {
 				steps := 0
 				for _, crash := range []bool{true, false} {
 					for _, fate := range []mailboxtest.Fate{mailboxtest.Undo, mailboxtest.Mute, mailboxtest.Late} {
-						for _, lost := range []bool{false, true} {
-							if lost && (!crash || fate == mailboxtest.Late) {
+						for _, after := range []backup{kept, lost, old} {
+							if after != kept && (!crash || fate == mailboxtest.Late) {
 								continue // without a record nobody can know what is still under way
 							}
-							name := fmt.Sprintf("step %d crash %v fate %d record lost %v", at, crash, fate, lost)
-							synctest.Test(t, func(t *testing.T) { steps = disturb(t, sc, name, at, crash, fate, lost) })
+							if after == old && sc.later == nil {
+								continue // there was none yet
+							}
+							name := fmt.Sprintf("step %d crash %v fate %d record %s", at, crash, fate, after)
+							synctest.Test(t, func(t *testing.T) { steps = disturb(t, sc, name, at, crash, fate, after) })
 							total++
 						}
 					}
@@ -138,7 +166,33 @@ func TestAccidentAtEveryStep(t *testing.T) {
 	}
 }
 
-func disturb(t *testing.T, sc scenario, name string, at int, crash bool, fate mailboxtest.Fate, lost bool) int {
+// backup is what there is of the record after the disturbed pass.
+type backup string
+
+const (
+	kept backup = "kept"
+	lost backup = "lost"
+	old  backup = "restored as it was before"
+)
+
+// copyOf returns records as they are now.
+func copyOf(t *testing.T, r mailsync.Records) mailsync.Records {
+	t.Helper()
+	all, err := r.Records(t.Context())
+	out := mailsync.NewMemoryRecords()
+	for _, x := range all {
+		err = errors.Join(err, out.Commit(t.Context(), migration.Window{Folder: x.Folder, Head: x.Head}))
+		for _, entry := range x.Journal {
+			err = errors.Join(err, out.Commit(t.Context(), migration.Window{Folder: x.Folder, Append: entry}))
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func disturb(t *testing.T, sc scenario, name string, at int, crash bool, fate mailboxtest.Fate, after backup) int {
 	t.Helper()
 	p := newPair(t)
 	sc.setup(p)
@@ -146,6 +200,7 @@ func disturb(t *testing.T, sc scenario, name string, at int, crash bool, fate ma
 		p.mustRun()
 		sc.later(p)
 	}
+	before := copyOf(t, p.records)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	a := &accident{at: at, fate: fate, crash: crash, kill: cancel, records: p.records}
@@ -155,8 +210,11 @@ func disturb(t *testing.T, sc scenario, name string, at int, crash bool, fate ma
 	if crash && a.dead && !errors.Is(err, errCrash) {
 		t.Fatalf("%s: the pass ended with %v", name, err)
 	}
-	if lost {
+	switch after {
+	case lost:
 		p.records = mailsync.NewMemoryRecords()
+	case old:
+		p.records = before
 	}
 	if out, err := p.run(); err != nil {
 		t.Fatalf("%s: the next pass: %v", name, err)
@@ -164,7 +222,7 @@ func disturb(t *testing.T, sc scenario, name string, at int, crash bool, fate ma
 		t.Errorf("%s: surplus %d", name, out.Tally.Surplus)
 	}
 	time.Sleep(time.Minute) // in the bubble
-	compare(t, p, name, lost && sc.later != nil)
+	compare(t, p, name, after == lost && sc.later != nil)
 	out, err := p.run()
 	if err != nil {
 		t.Fatalf("%s: one more pass: %v", name, err)
@@ -172,7 +230,7 @@ func disturb(t *testing.T, sc scenario, name string, at int, crash bool, fate ma
 	if c := out.Tally; c.Copied+c.Adopted+c.FlagsUpdated != 0 {
 		t.Fatalf("%s: one more pass found work: %+v", name, c)
 	}
-	compare(t, p, name, lost && sc.later != nil)
+	compare(t, p, name, after == lost && sc.later != nil)
 	return a.steps
 }
 
@@ -181,6 +239,7 @@ func disturb(t *testing.T, sc scenario, name string, at int, crash bool, fate ma
 func compare(t *testing.T, p *pairOf, name string, bodiesOnly bool) {
 	t.Helper()
 	want, got := contents(p.source, bodiesOnly), contents(p.target, bodiesOnly)
+	want = slices.DeleteFunc(want, func(line string) bool { return strings.Contains(line, fmt.Sprintf("%x", "virus")) }) // skipped
 	if !slices.Equal(want, got) {
 		t.Fatalf("%s: the mailboxes differ: source %d messages, target %d\n%s", name, len(want), len(got), difference(want, got))
 	}
