@@ -271,7 +271,7 @@ func (s *session) fetch(ctx context.Context, set mailbox.UIDSet, options *imap.F
 	}
 	defer s.begin(ctx)()
 	turn := s.unasked.collect(each)
-	defer s.unasked.collect(nil)
+	defer s.unasked.end()
 	for _, part := range wireSets(set) {
 		command := s.client.Fetch(part, options)
 		for data := command.Next(); data != nil; data = command.Next() {
@@ -333,6 +333,13 @@ func (u *unasked) take(data *imapclient.FetchMessageData) {
 			_, _ = io.Copy(io.Discard, body.Literal)
 		}
 	}
+}
+
+// end waits for what is being handed on.
+func (u *unasked) end() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.each = nil
 }
 
 func (u *unasked) failed() error {

@@ -7,7 +7,8 @@
 //
 //  1. Survey: both sides are listed at once. A folder is done without being opened
 //     when the source's numbers are those recorded when it was last finished and the
-//     target folder is still the one recorded (survey.go).
+//     target folder is still the one recorded (survey.go). A folder renamed at the
+//     source is known again, and its target folder renamed (follow.go).
 //  2. Assign: new source folders get a target folder; missing ones are made,
 //     subscriptions carried (mapping.go, roles.go, folders.go).
 //  3. Prepare, folder by folder: the target's tail is read (messages that no record
@@ -19,7 +20,8 @@
 //     pipeline, in windows; each window is committed to the records as soon as the
 //     target has answered it (read.go, write.go). The source is read ahead, into the
 //     next folders, while the target still writes.
-//  5. The folder is finished: the source's numbers from the survey are recorded.
+//  5. The folder is finished: the source's numbers from the survey are recorded. In
+//     the end it is counted what has been moved between source folders (moved.go).
 //
 // # Why nothing is lost or doubled
 //

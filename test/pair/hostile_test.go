@@ -30,7 +30,9 @@ func hostile() *mailboxtest.Memory {
 	m.Side = migration.Source
 	day := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
 	dates := []time.Time{
-		day, {}, time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(100_000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC),
+		day,
+		{},
+		time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(100_000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC),
 		day.In(time.FixedZone("\" {9+}\r\nx7 CREATE pwned4", 30*60*60)), day.In(time.FixedZone("", -100*60*60)),
 	}
 	flags := []string{
