@@ -131,7 +131,8 @@ func (w *Worker) run(ctx context.Context) error {
 	})
 	g.Go(func() error { return w.runner.KeepAlive(alive) })
 	g.Go(func() error { return w.presence.Run(alive) })
-	g.Go(func() error { return w.admitter.Run(ctx) })
+	// While it drains too: what it gives back is another's at once.
+	g.Go(func() error { return w.admitter.Run(alive) })
 	for _, s := range w.servers {
 		g.Go(func() error { return s.run(alive) })
 	}

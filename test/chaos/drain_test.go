@@ -54,8 +54,8 @@ func TestDrain(t *testing.T) {
 		return err == nil && b.Status == "Synced"
 	})
 	var o outcome
+	f.judgeDrains(z, all) // before the judge of mail opens all mailboxes itself
 	f.judgeMail(z, &o)
-	f.judgeDrains(z, all)
 	if b, err := f.batch(); err != nil || b.Messages.Adopted != 0 {
 		t.Errorf("after a drain messages were looked for: %+v, %v", b.Messages, err)
 	}
