@@ -20,8 +20,10 @@ func look(second int, messages, size int64) client.Fleet {
 		},
 		Endpoints: []client.FleetAt{
 			{Name: "new", InUse: map[string]int{"first": 3}, Limit: 20, ResyncLimit: 10, Due: map[string]int{"first": 40}},
-			{Name: "old", InUse: map[string]int{"first": 2, "resync": 1}, Limit: 3, ResyncLimit: 1, Due: map[string]int{"first": 40, "resync": 2},
-				Waits: []client.Reason{{Kind: "parked", What: "endpoint old is parked\x1b[2J", Until: &at}}},
+			{
+				Name: "old", InUse: map[string]int{"first": 2, "resync": 1}, Limit: 3, ResyncLimit: 1, Due: map[string]int{"first": 40, "resync": 2},
+				Waits: []client.Reason{{Kind: "parked", What: "endpoint old is parked\x1b[2J", Until: &at}},
+			},
 		},
 	}
 }

@@ -28,7 +28,7 @@ type Why struct {
 
 // Reason is one reason, and what to do about it.
 type Reason struct {
-	Kind     string     `json:"kind" doc:"running, queued, done, inStep, removing, notStarted, stopped, credentials, failed, waits, held, parked, probe, limit, share, mailbox, noWorker, busy, turn or next; there may come to be more"`
+	Kind     string     `json:"kind" doc:"running, queued, done, inStep, removing, notStarted, stopped, credentials, failed, waits, held, parked, resting, probe, limit, share, mailbox, noWorker, busy, turn or next; there may come to be more"`
 	What     string     `json:"what" doc:"in plain words"`
 	Remedy   string     `json:"remedy" doc:"what to do"`
 	Endpoint string     `json:"endpoint" doc:"that it is about; empty: none"`

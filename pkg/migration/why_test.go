@@ -138,7 +138,8 @@ func TestEveryStateHasAReason(t *testing.T) {
 
 func TestEstimate(t *testing.T) {
 	ends := []Endpoint{
-		{ID: 1, EndpointSpec: EndpointSpec{MaxConcurrentMigrations: 2}}, {ID: 2, EndpointSpec: EndpointSpec{MaxConcurrentMigrations: 20}},
+		{ID: 1, EndpointSpec: EndpointSpec{MaxConcurrentMigrations: 2}},
+		{ID: 2, EndpointSpec: EndpointSpec{MaxConcurrentMigrations: 20}},
 		{ID: 3, EndpointSpec: EndpointSpec{MaxConcurrentMigrations: 20}, Park: Park{Held: true}},
 	}
 	stations := NewStations(ends, nil, nil)

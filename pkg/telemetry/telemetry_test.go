@@ -43,6 +43,7 @@ func TestMetricNames(t *testing.T) {
 	m.PassDuration.WithLabelValues("first").Observe(0.2)
 	m.MessagesSkipped.WithLabelValues("MessageTooLarge").Inc()
 	m.Faults.WithLabelValues("AuthFailed", "source").Inc()
+	m.Throttled.WithLabelValues("default/old").Add(9)
 	m.ObserveFleet(func(context.Context) Fleet {
 		return Fleet{
 			Mailboxes: map[string]int{"Synced": 3},
@@ -60,7 +61,7 @@ func TestMetricNames(t *testing.T) {
 		`mailhaul_messages_skipped_total{code="MessageTooLarge"} 1`, `mailhaul_faults_total{code="AuthFailed",side="source"} 1`,
 		`mailhaul_mailboxes{status="Synced"} 3`, `mailhaul_slots_in_use{endpoint="default/old",kind="first"} 2`,
 		`mailhaul_slots_limit{endpoint="default/old",kind="all"} 20`, `mailhaul_queue_depth{queue="first"} 4`,
-		`mailhaul_queue_oldest_seconds{queue="first"} 3`, "mailhaul_build_info{", "mailhaul_backlog_estimated_seconds 90",
+		`mailhaul_queue_oldest_seconds{queue="first"} 3`, "mailhaul_build_info{", `mailhaul_throttled_seconds_total{endpoint="default/old"} 9`, "mailhaul_backlog_estimated_seconds 90",
 	} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("no %s", want)
