@@ -49,7 +49,7 @@ func TestOneLookIsForAllPasses(t *testing.T) {
 		for token := range int64(5) {
 			passes[token] = &pass{r: r, begun: time.Now(), hold: r.heart.take(migration.Lease{Token: token}, time.Now(), func(error) {})}
 		}
-		time.Sleep(beatEvery)
+		time.Sleep(beatEvery) // in the bubble
 		synctest.Wait()
 		for token, p := range passes {
 			o := p.hold.orders()
@@ -70,7 +70,7 @@ func TestOneLookIsForAllPasses(t *testing.T) {
 			t.Errorf("looked for %v", tokens)
 		}
 		// Said again, it is no other order; taken back, it stands.
-		time.Sleep(beatEvery)
+		time.Sleep(beatEvery) // in the bubble
 		passes[2].hold.tell(migration.Order{})
 		if !passes[2].yield() {
 			t.Error("an order was taken back")

@@ -183,6 +183,7 @@ func testUnsettled(t *testing.T, open opener) {
 	}
 	inStep := func(*migration.UserState) {}
 	slice := func(st *migration.UserState) { st.Yielded = true }
+	rest := func(st *migration.UserState) { slice(st); code(migration.BudgetExhausted)(st) }
 	stop := func(st *migration.UserState) { st.Status = migration.UserStopped }
 	l := w.one()
 	for i, step := range []struct {
@@ -191,6 +192,7 @@ func testUnsettled(t *testing.T, open opener) {
 	}{
 		{inStep, false},
 		{slice, false},
+		{rest, false},
 		{code(migration.AuthFailed), false},
 		{code(migration.ConnectionFailed), true},
 		{slice, true},
