@@ -65,7 +65,7 @@ type command struct {
 // Append lends the connection to an appender.
 func (s *session) Append(ctx context.Context, name string, mode mailbox.AppendMode) (mailbox.Appender, error) {
 	s.begin(ctx)() // the answer to NAMESPACE is read before the connection is lent
-	folder, ok := quote(encodeName(s.onWire(name)))
+	folder, ok := s.quoted(name)
 	if !ok {
 		return nil, migration.NewFault(migration.SourceChanged, migration.ScopeFolder, s.account.Side,
 			fmt.Sprintf("append to %q: the name is too long", name), nil)
@@ -201,10 +201,12 @@ func (a *appender) alive() error {
 }
 
 // literal announces a message; taken is false where the server refused the command
-// instead of asking for it.
+// instead of asking for it. The first one of a connection waits to be asked for, also
+// where it need not: a server that answers BAD to a line of ours would read the
+// message as commands, and shows it here while there is none.
 func (a *appender) literal(c *command, head string, size int64) (taken bool, err error) {
 	caps := a.session.caps
-	ahead := !a.mode.Synchronous && (caps.LiteralPlus || caps.LiteralMinus && size <= literalMinus)
+	ahead := !a.mode.Synchronous && a.session.asked && (caps.LiteralPlus || caps.LiteralMinus && size <= literalMinus)
 	if ahead {
 		return true, a.write(head + "{" + strconv.FormatInt(size, 10) + "+}\r\n")
 	}
@@ -222,6 +224,7 @@ func (a *appender) literal(c *command, head string, size int64) (taken bool, err
 		a.changed.Wait()
 	}
 	taken, a.more = a.more, false
+	a.session.asked = a.session.asked || taken
 	if a.err != nil {
 		return false, a.session.broken(a.what())
 	}

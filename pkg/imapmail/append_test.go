@@ -115,7 +115,8 @@ func TestAnswersBeforeTheEndStillCount(t *testing.T) {
 	a := scripted(t, func(s *script) {
 		s.welcome("LITERAL+ MULTIAPPEND UIDPLUS")
 		tag := s.hear(`APPEND`)
-		for range 4 { // a message, the next one's announcement, it, and the end
+		s.say("+ go on") // the connection's first literal is waited for
+		for range 4 {    // a message, the next one's announcement, it, and the end
 			s.line()
 		}
 		s.say("%s OK [APPENDUID 7 5:6] done", tag)
@@ -151,19 +152,32 @@ func TestAnswersBeforeTheEndStillCount(t *testing.T) {
 	_ = ap.Close()
 }
 
+// tooBig makes a Dovecot refuse messages of more than 16 KB.
+const tooBig = `
+mail_plugins = quota
+plugin {
+  quota = count:User quota
+  quota_vsizes = yes
+  quota_max_mail_size = 16k
+}
+`
+
 func TestRefusedWindowsAndMessages(t *testing.T) {
-	server := servers.Dovecot(t, servers.DovecotConfig{})
+	server := servers.Dovecot(t, servers.DovecotConfig{Extra: tooBig})
 	plain := servers.Dovecot(t, servers.DovecotConfig{Capability: "IMAP4rev1 UIDPLUS NAMESPACE"})
-	empty := note("") // Dovecot refuses it
+	const empty = "" // Dovecot refuses it
+	large := "Subject: large\r\n\r\n" + strings.Repeat("a line of text\r\n", 2048)
 	for name, x := range map[string]struct {
 		account Account
 		mode    mailbox.AppendMode
+		refused string
 		whole   bool
 	}{
-		"a window is refused as a whole":    {dovecotAccount(server, "a"), mailbox.AppendMode{}, true},
-		"with care each is alone":           {dovecotAccount(server, "b"), mailbox.AppendMode{Synchronous: true}, false},
-		"a message is refused alone":        {dovecotAccount(server, "c"), mailbox.AppendMode{Single: true}, false},
-		"a message is refused after asking": {dovecotAccount(plain, "d"), mailbox.AppendMode{}, false},
+		"a window is refused as a whole":    {dovecotAccount(server, "a"), mailbox.AppendMode{}, large, true},
+		"an empty message is alone":         {dovecotAccount(server, "b"), mailbox.AppendMode{}, empty, false},
+		"with care each is alone":           {dovecotAccount(server, "c"), mailbox.AppendMode{Synchronous: true}, large, false},
+		"a message is refused alone":        {dovecotAccount(server, "d"), mailbox.AppendMode{Single: true}, large, false},
+		"a message is refused after asking": {dovecotAccount(plain, "e"), mailbox.AppendMode{}, empty, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := opened(t, x.account)
@@ -172,7 +186,7 @@ func TestRefusedWindowsAndMessages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, m := range []mailbox.NewMessage{note("Subject: a\r\n\r\na\r\n"), empty, note("Subject: b\r\n\r\nb\r\n")} {
+			for _, m := range []mailbox.NewMessage{note("Subject: a\r\n\r\na\r\n"), note(x.refused), note("Subject: b\r\n\r\nb\r\n")} {
 				if err := a.Add(ctx, m); err != nil {
 					t.Fatal(err)
 				}
@@ -209,7 +223,7 @@ func TestRefusedWindowsAndMessages(t *testing.T) {
 // Dovecot refuses a window while it is still being sent, and reads the rest of its
 // line all the same.
 func TestEarlyRefusalLeavesTheConnectionInStep(t *testing.T) {
-	server := servers.Dovecot(t, servers.DovecotConfig{})
+	server := servers.Dovecot(t, servers.DovecotConfig{Extra: tooBig})
 	s := opened(t, dovecotAccount(server, "early"))
 	ctx := t.Context()
 	ap, err := s.Append(ctx, "INBOX", mailbox.AppendMode{})
@@ -218,7 +232,14 @@ func TestEarlyRefusalLeavesTheConnectionInStep(t *testing.T) {
 	}
 	a := ap.(*appender)
 	large := "Subject: large\r\n\r\n" + strings.Repeat("a line of text\r\n", 2*appendBuffer/16)
-	for i, text := range []string{"", large, large, "Subject: last\r\n\r\n"} {
+	good := func() {
+		t.Helper()
+		if err := errors.Join(a.Add(ctx, note("Subject: good\r\n\r\nx\r\n")), a.Flush(ctx)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good()
+	for i, text := range []string{large, large, large, "Subject: last\r\n\r\n"} {
 		if err := a.Add(ctx, note(text)); err != nil {
 			t.Fatal(err)
 		}
@@ -233,12 +254,8 @@ func TestEarlyRefusalLeavesTheConnectionInStep(t *testing.T) {
 	if err := a.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		if err := errors.Join(a.Add(ctx, note("Subject: good\r\n\r\nx\r\n")), a.Flush(ctx)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i, refused := range []bool{true, false, false} {
+	good()
+	for i, refused := range []bool{false, true, false} {
 		answer, err := a.Receive(ctx)
 		if err != nil || (answer.Refused != nil) != refused {
 			t.Errorf("window %d: %+v, %v", i, answer, err)

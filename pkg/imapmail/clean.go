@@ -256,17 +256,12 @@ func cleanStatusName(line []byte) []byte {
 	return edits{}.name(toks[2]).apply(line)
 }
 
-// name mends a folder's name that is no modified UTF-7.
+// name seals a folder's name that is no modified UTF-7.
 func (e edits) name(t token) edits {
-	name := readableName(t.value)
-	encoded := encodeName(name)
-	if encoded == t.value {
+	if !odd(t.value) {
 		return e
 	}
-	if q, ok := quote(encoded); ok {
-		return append(e, edit{t.start, t.end, q})
-	}
-	return e
+	return append(e, edit{t.start, t.end, `"` + encodeName(seal(t.value)) + `"`})
 }
 
 // cleanNamespace writes an empty delimiter as the NIL that it means.

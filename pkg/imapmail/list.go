@@ -56,10 +56,8 @@ func (s *session) List(ctx context.Context) ([]mailbox.Folder, error) {
 // folders turns the rows of a listing into the folders of the mailbox, sorted.
 func (s *session) folders(rows []*imap.ListData, subscriptions *lsub) []mailbox.Folder {
 	var out []mailbox.Folder
+	s.unsealRows(rows, subscriptions)
 	for _, row := range rows {
-		if s.naming.Delimiter == "" {
-			s.naming.Delimiter = delimiter(row.Delim)
-		}
 		if !s.own(row.Mailbox) {
 			continue
 		}
@@ -90,6 +88,28 @@ func (s *session) folders(rows []*imap.ListData, subscriptions *lsub) []mailbox.
 	}
 	slices.SortStableFunc(out, func(a, b mailbox.Folder) int { return strings.Compare(a.Name, b.Name) })
 	return slices.CompactFunc(out, func(a, b mailbox.Folder) bool { return a.Name == b.Name })
+}
+
+// unsealRows puts readable names in the place of sealed ones.
+func (s *session) unsealRows(rows []*imap.ListData, subscriptions *lsub) {
+	names := make([]string, len(rows))
+	for i, row := range rows {
+		names[i] = row.Mailbox
+		if s.naming.Delimiter == "" {
+			s.naming.Delimiter = delimiter(row.Delim)
+		}
+	}
+	shown := s.names.listed(names, s.naming.Delimiter)
+	for _, row := range rows {
+		as, ok := shown[row.Mailbox]
+		if !ok {
+			continue
+		}
+		if subscriptions != nil && subscriptions.names[row.Mailbox] {
+			subscriptions.names[as] = true
+		}
+		row.Mailbox = as
+	}
 }
 
 var roles = map[imap.MailboxAttr]mailbox.Role{
@@ -220,7 +240,7 @@ func (l *lsub) take(response []byte) error {
 	}
 	toks := tokens(response)
 	if i := valueEnd(toks, 2) + 1; i < len(toks) {
-		name := readableName(toks[i].value)
+		name := understood(toks[i].value)
 		if strings.EqualFold(name, "INBOX") {
 			name = "INBOX"
 		}

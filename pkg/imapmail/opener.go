@@ -48,8 +48,10 @@ type Options struct {
 // NewOpener returns the Opener of one account. An error of it is a *migration.Fault,
 // or the cause with which the context ended.
 func NewOpener(a Account, o Options) mailbox.Opener {
+	names := &nameBook{}
 	return func(ctx context.Context) (mailbox.Session, error) {
-		return open(ctx, a, o, o.patience())
+		b := &opening{account: a, options: o, timeout: o.patience(), names: names}
+		return b.open(ctx)
 	}
 }
 
@@ -60,8 +62,7 @@ func (o Options) patience() time.Duration {
 	return progressTimeout
 }
 
-func open(ctx context.Context, a Account, o Options, timeout time.Duration) (*session, error) {
-	b := &opening{account: a, options: o, timeout: timeout}
+func (b *opening) open(ctx context.Context) (*session, error) {
 	if err := b.dial(ctx); err != nil {
 		return nil, err
 	}

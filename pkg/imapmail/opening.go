@@ -21,6 +21,7 @@ type opening struct {
 	account Account
 	options Options
 	timeout time.Duration
+	names   *nameBook
 
 	conn     *conn
 	greeting string

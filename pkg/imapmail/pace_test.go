@@ -76,7 +76,9 @@ func stores(c net.Conn) {
 		if err != nil {
 			return
 		}
-		got.Write(p[:n])
+		if got.Write(p[:n]); strings.HasSuffix(got.String(), "}\r\n") {
+			_, _ = io.WriteString(c, "+ go on\r\n")
+		}
 	}
 	line := got.String()[strings.LastIndex(got.String(), " APPEND ")-2:]
 	tag, _, _ := strings.Cut(strings.TrimLeft(line, "\n"), " ")

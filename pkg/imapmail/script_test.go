@@ -95,6 +95,11 @@ func (s *script) welcome(capability string) {
 	s.say("%s OK done", tag)
 }
 
+func open(ctx context.Context, a Account, o Options, timeout time.Duration) (*session, error) {
+	b := &opening{account: a, options: o, timeout: timeout, names: &nameBook{}}
+	return b.open(ctx)
+}
+
 func opened(t *testing.T, a Account) *session {
 	t.Helper()
 	s, err := open(t.Context(), a, Options{}, 5*time.Second)

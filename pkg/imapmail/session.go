@@ -13,6 +13,7 @@ import (
 // session is one authenticated connection.
 type session struct {
 	account Account
+	names   *nameBook
 	conn    *conn
 	client  *imapclient.Client
 	words   capabilities
@@ -26,6 +27,7 @@ type session struct {
 	greeting  string
 	others    []string // prefixes that are not the user's own
 	tags      int
+	asked     bool // the server has asked for a literal: it takes our APPEND lines
 	unasked   unasked
 }
 
@@ -33,12 +35,12 @@ var _ mailbox.Session = (*session)(nil)
 
 // session hands the connection to go-imap, as one that is logged in already.
 func (b *opening) session() *session {
-	s := &session{account: b.account, conn: b.conn, words: b.words, caps: b.words.caps(), greeting: b.greeting}
+	s := &session{account: b.account, names: b.names, conn: b.conn, words: b.words, caps: b.words.caps(), greeting: b.greeting}
 	s.account.Root = strings.Trim(s.account.Root, "/")
 	s.naming = quirks(b.greeting)
 	b.conn.greeting = []byte("* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
 	s.unasked.session = s
-	s.client = imapclient.New(b.conn, &imapclient.Options{
+	s.client = imapclient.New(outward{b.conn}, &imapclient.Options{
 		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Fetch: s.unasked.take},
 	})
 	_ = s.client.WaitGreeting() // our own: it cannot fail
@@ -135,7 +137,7 @@ func (s *session) onWire(name string) string {
 		s.settle()
 		return s.account.Root
 	}
-	return name
+	return s.names.sealed(name)
 }
 
 // begin ties the connection to ctx while a command is under way.

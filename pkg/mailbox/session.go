@@ -29,7 +29,7 @@ type Session interface {
 
 	// Rename gives a folder another name, and what lies below it with it (RFC 9051
 	// section 6.3.6). It may have happened although an error came back. It is refused
-	// where the new name is taken.
+	// where the new name is taken. Some servers (Courier) number the folder anew.
 	Rename(ctx context.Context, from, to string) error
 
 	// Subscribe changes subscriptions, pipelined, one error a name as in Create.
