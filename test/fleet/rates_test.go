@@ -16,10 +16,11 @@ import (
 // meter is a line to a server that counts what passes, as the server's operator would.
 type meter struct {
 	conns, bytes, messages atomic.Int64 // connections, bytes of both ways, literals sent to the server
+	open                   atomic.Int64 // of the connections, those that there are now
 }
 
 // literal announces each message of an APPEND.
-var literal = regexp.MustCompile(`\{\d+\+\}\r\n`)
+var literal = regexp.MustCompile(`\{\d+\+?\}\r\n`)
 
 // measure puts a meter before the server at *port.
 func measure(t *testing.T, port *int) *meter {
@@ -55,6 +56,8 @@ func (m *meter) carry(c net.Conn, server string) {
 	}
 	defer func() { _ = s.Close() }()
 	m.conns.Add(1)
+	m.open.Add(1)
+	defer m.open.Add(-1)
 	// What lies in the system's buffers counts as passed: they are kept small.
 	_ = c.(*net.TCPConn).SetWriteBuffer(buffered)
 	done := make(chan struct{})
