@@ -86,7 +86,7 @@ func (f *fleet) strike(a *happened) {
 			if n = f.workers[(a.who+i)%workers]; !n.mu.TryLock() {
 				continue // being replaced, or frozen
 			}
-			if f.passes(n) > 0 {
+			if f.passes(n) > 0 && !f.onTheBrink() {
 				return true
 			}
 			n.mu.Unlock()

@@ -72,7 +72,7 @@ type size struct {
 
 var (
 	whole = size{
-		users: 60, messages: 300, kills: 5, span: 25 * time.Second, aim: 30 * time.Second,
+		users: 60, messages: 300, kills: 5, span: 25 * time.Second, aim: time.Minute,
 		frozen: 40 * time.Second, redisAway: 15 * time.Second, databaseAway: 10 * time.Second,
 	}
 	// short is for every change: it has to end within three quarters of a minute.

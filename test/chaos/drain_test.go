@@ -62,7 +62,7 @@ func TestDrain(t *testing.T) {
 	if b, err := f.batch(); err != nil || b.Messages.Adopted != 0 {
 		t.Errorf("after a drain messages were looked for: %+v, %v", b.Messages, err)
 	}
-	if n := f.logged("pass of a worker that is gone taken over"); n != 0 {
+	if n := f.logged(takenOver); n != 0 {
 		t.Errorf("%d passes were taken over: they were not handed over", n)
 	}
 }

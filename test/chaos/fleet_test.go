@@ -45,6 +45,7 @@ type fleet struct {
 
 	aim    time.Duration // how long an accident waits for a pass that it can hit
 	aiming sync.Mutex
+	looked time.Time // for mailboxes on the brink; the one who aims holds it
 	secrets
 }
 

@@ -81,7 +81,7 @@ func run(t *testing.T, old *oldServer, s schedule, z size) (o outcome) {
 	if b, err := f.batch(); err != nil || b.Status != "Synced" {
 		t.Errorf("the batch is %s, %v: %v", b.Status, err, b.Counts)
 	}
-	o.takeovers = f.logged("pass of a worker that is gone taken over")
+	o.takeovers = f.logged(takenOver)
 	f.judgeMail(z, &o)
 	f.judgeWriters(&o, accidents)
 	o.searched = f.search()
@@ -158,21 +158,48 @@ func (f *fleet) judgeWriters(o *outcome, accidents []happened) {
 		}
 	}
 	slices.SortFunc(outages, func(a, b away) int { return a.from.Compare(b.from) })
-	stood := recoveries(deeds, killed, outages)
+	stood := recoveries(deeds, killed)
 	if len(stood) == 0 && o.class == kills {
 		f.t.Error("no killed worker left a mailbox: there is nothing to judge")
 	}
+	gone := f.takeovers()
 	for _, r := range stood {
 		o.hit++
-		slowest, from := &o.slowest, "its worker was killed"
-		if r.waited {
-			slowest, from = &o.slowestAway, "its worker was killed and what was away was back"
+		if r.on.IsZero() {
+			f.t.Errorf("%s never went on after its worker was killed", r.user)
+			continue
 		}
-		*slowest = max(*slowest, r.took)
-		if r.took < 0 || r.took > goOn {
-			f.t.Errorf("%s stood still for %s after %s, want at most %s", r.user, r.took, from, goOn)
+		from, waited := since(hitLast(r, killed, gone[r.user]), r.on, outages)
+		slowest, what := &o.slowest, "its worker was killed"
+		if waited {
+			slowest, what = &o.slowestAway, "its worker was killed and what was away was back"
+		}
+		took := r.on.Sub(from)
+		if *slowest = max(*slowest, took); took > goOn {
+			f.t.Errorf("%s stood still for %s after %s, want at most %s", r.user, took, what, goOn)
 		}
 	}
+}
+
+// hitLast is when a mailbox's worker was killed last before it went on: a worker that
+// dies before it has come to the server is not in the server's log. That it was taken
+// over twice tells.
+func hitLast(r recovery, killed, gone []time.Time) time.Time {
+	last, dead := r.hit, 0
+	for _, t := range gone {
+		if t.Before(r.hit) || t.After(r.on) {
+			continue
+		}
+		if dead++; dead == 1 {
+			continue
+		}
+		for _, k := range killed {
+			if k.After(last) && k.Before(t) {
+				last = k
+			}
+		}
+	}
+	return last
 }
 
 // logged counts the lines of all logs that hold text.

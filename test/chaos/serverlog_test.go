@@ -124,20 +124,17 @@ func crossings(deeds []deed) (found []crossing) {
 // answer, or the worker that took it over was frozen.
 type away struct{ from, to time.Time }
 
-// recovery is how long a mailbox stood still after its worker was killed.
+// recovery is how long a mailbox stood still after its worker was killed: until
+// somebody wrote into it again, or left it in step.
 type recovery struct {
-	user string
-	// took is the time until somebody wrote into it again, or left it in step: since the
-	// kill, or since the last outage in between was over. -1: for ever.
-	took time.Duration
-	// waited tells whether there was such an outage.
-	waited bool
+	user    string
+	hit, on time.Time // on is zero where it never went on
 }
 
 // recoveries looks for the connections that ended without LOGOUT when a worker was
 // killed at one of the times, and for what next happened to their mailboxes. A
 // mailbox that was hit again before is counted from the last hit.
-func recoveries(deeds []deed, killed []time.Time, outages []away) (out []recovery) {
+func recoveries(deeds []deed, killed []time.Time) (out []recovery) {
 	const soon = 3 * time.Second // a busy server takes its time to notice
 	hit := map[string]time.Time{}
 	for _, d := range deeds {
@@ -151,14 +148,13 @@ func recoveries(deeds []deed, killed []time.Time, outages []away) (out []recover
 		case wrote, left:
 			// What was under way when the worker died still arrives.
 			if k, waits := hit[d.user]; waits && d.at.Sub(k) > soon {
-				from, waited := since(k, d.at, outages)
-				out = append(out, recovery{user: d.user, took: d.at.Sub(from), waited: waited})
+				out = append(out, recovery{user: d.user, hit: k, on: d.at})
 				delete(hit, d.user)
 			}
 		}
 	}
-	for user := range hit {
-		out = append(out, recovery{user: user, took: -1})
+	for user, k := range hit {
+		out = append(out, recovery{user: user, hit: k})
 	}
 	return out
 }
