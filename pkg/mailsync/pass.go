@@ -27,6 +27,8 @@ type pass struct {
 	moves moves
 	// sizeLimit is what limit answered at the beginning.
 	sizeLimit int64
+	// unsettled is set where every folder settles first.
+	unsettled bool
 
 	mu       sync.Mutex
 	tally    migration.Tally

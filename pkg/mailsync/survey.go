@@ -76,6 +76,7 @@ func (p *pass) listBoth(ctx context.Context) (*listing, error) {
 		}
 		l.records[r.folder] = r
 	}
+	p.unsettled = p.job.Unsettled && len(stored) == 0
 	return l, nil
 }
 
@@ -187,7 +188,7 @@ func (p *pass) triage() []*work {
 			sizes = sizes && w.src.Size >= 0
 			p.tally.BytesTotal += max(0, w.src.Size)
 		}
-		if w.rec.Writing {
+		if w.rec.Writing || p.unsettled {
 			w.settleFirst()
 		}
 		if !w.done() {

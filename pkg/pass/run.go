@@ -192,7 +192,7 @@ func (p *pass) sync(ctx context.Context) error {
 	})()
 	out, err := p.r.Engine.Run(ctx, mailsync.Job{
 		Source: p.source.open, Target: p.target.open,
-		Records: records{p.r.Store, p.lease.Token, p.log},
+		Records: records{p.r.Store, p.lease.Token, p.log}, Unsettled: p.lease.Unsettled,
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
 		Yield: p.yield, Stop: stop, Observe: p.counted.observe,
 	})
