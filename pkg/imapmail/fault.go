@@ -73,11 +73,14 @@ var rules = []rule{
 	{op: opLogin, code: migration.ConnectionFailed, scope: migration.ScopeUser},
 
 	// A passing failure of the server's, in one folder: the others go on.
-	{op: opList, codes: []string{"UNAVAILABLE"}, code: migration.ConnectionFailed, scope: migration.ScopeUser},
-	{op: opAny, codes: []string{"UNAVAILABLE"}, code: migration.ConnectionFailed, scope: migration.ScopeFolder},
+	{op: opAny &^ opList, codes: []string{"UNAVAILABLE"}, code: migration.ConnectionFailed, scope: migration.ScopeFolder},
+	{op: opSelect | opCreate | opSubscribe | opRename, codes: []string{"SERVERBUG"}, code: migration.ConnectionFailed, scope: migration.ScopeFolder},
 	{op: opSelect | opAppend | opList, texts: []string{"unsafe login"}, code: migration.AuthorizationMissing, scope: migration.ScopeUser}, // NetEase
 	{op: opAny &^ opFetch, codes: []string{"NOPERM"}, code: migration.AuthorizationMissing, scope: migration.ScopeFolder},
 	{op: opSelect | opAppend | opCreate | opStore, texts: []string{"permission denied", "access denied", "selected read-only"}, code: migration.AuthorizationMissing, scope: migration.ScopeFolder},
+
+	// A listing is of no folder: whatever the reason, the whole pass waits.
+	{op: opList, kind: "NO", code: migration.ConnectionFailed, scope: migration.ScopeUser},
 
 	// Folders. A folder that is gone is found by the next survey.
 	{op: opAppend, codes: []string{"TRYCREATE", "NONEXISTENT"}, code: migration.SourceChanged, scope: migration.ScopeFolder},

@@ -40,6 +40,11 @@ func TestServersWordsBecomeFaults(t *testing.T) {
 		{"Gmail, bandwidth without words", opFetch, "x NO [OVERQUOTA] no", migration.Throttled, migration.ScopeUser, 0},
 		{"NetEase", opSelect, "x NO SELECT Unsafe Login. Please contact kefu@188.com for help", migration.AuthorizationMissing, migration.ScopeUser, 0},
 
+		{"Dovecot, list", opList, "x NO [SERVERBUG] Internal error occurred.", migration.ConnectionFailed, migration.ScopeUser, 0},
+		{"any, list", opList, "x NO cannot list now", migration.ConnectionFailed, migration.ScopeUser, 0},
+		{"Dovecot, open", opSelect, "x NO [SERVERBUG] Internal error occurred.", migration.ConnectionFailed, migration.ScopeFolder, 0},
+		{"Dovecot, store", opStore, "x NO [SERVERBUG] Internal error occurred.", migration.MessageRejected, migration.ScopeFolder, 0},
+		{"Dovecot, append", opAppend, "x NO [SERVERBUG] Internal error occurred.", migration.MessageRejected, migration.ScopeMessage, 0},
 		{"Dovecot", opSelect, "x NO [NONEXISTENT] Mailbox doesn't exist: a", migration.SourceChanged, migration.ScopeFolder, 0},
 		{"Courier", opSelect, "x NO Unable to open this mailbox.", migration.SourceChanged, migration.ScopeFolder, 0},
 		{"Dovecot, acl", opSelect, "x NO [NOPERM] Permission denied", migration.AuthorizationMissing, migration.ScopeFolder, 0},

@@ -82,6 +82,9 @@ const (
 // newestPiece is how many UIDs are asked for at once where the newest go first.
 const newestPiece = 500
 
+// mostPieces bounds how often a folder is asked for then.
+const mostPieces = 10_000
+
 // settleTime is how long a folder rests after an APPEND whose fate is not known; or
 // twice the slowest answer seen there, if that is longer.
 const settleTime = 10 * time.Second

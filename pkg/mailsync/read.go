@@ -123,7 +123,7 @@ func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *wri
 	}
 	var received mailbox.UIDSet
 	reading, inside := mailbox.UID(0), false
-	for _, piece := range p.pieces(prep.copy) {
+	for _, piece := range p.pieces(prep.copy, int64(prep.selected.Messages)) {
 		err = source.Messages(fctx, piece, func(m mailbox.Message) error {
 			if cause := context.Cause(fctx); cause != nil {
 				return cause
@@ -158,16 +158,19 @@ func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *wri
 }
 
 // pieces cuts what is to be copied into the sets that are asked for one after
-// another: all at once, or the newest first.
-func (p *pass) pieces(set mailbox.UIDSet) []mailbox.UIDSet {
+// another: all at once, or the newest first. There are no more of them than messages
+// in the folder, and never more than mostPieces, however far apart the UIDs are.
+func (p *pass) pieces(set mailbox.UIDSet, messages int64) []mailbox.UIDSet {
 	if !p.job.NewestFirst || len(set) == 0 || set[len(set)-1].Last == mailbox.MaxUID {
 		return []mailbox.UIDSet{set}
 	}
 	var out []mailbox.UIDSet
+	span := int64(set[len(set)-1].Last-set[0].First) + 1
+	size := mailbox.UID(max(newestPiece, span/min(messages+1, mostPieces)+1))
 	for last := set[len(set)-1].Last; len(set) > 0; {
 		first := mailbox.UID(1)
-		if last > newestPiece {
-			first = last - newestPiece + 1
+		if last > size {
+			first = last - size + 1
 		}
 		out = append(out, set.Intersect(mailbox.Span(first, last)))
 		set = set.Minus(mailbox.Span(first, last))

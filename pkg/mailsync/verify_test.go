@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/mailbox/mailboxtest"
 	"github.com/mailhaul/mailhaul/pkg/mailsync"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -109,6 +110,56 @@ func TestVerifyNamesEveryDamage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Every kind of damage at once, each of another message: all are named exactly, by
+// folder and UIDs.
+func TestVerifyNamesAllDamageAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		p.source.Make("Empty")
+		for i := range 12 {
+			p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day, mailbox.Seen)
+			p.source.Deliver("Sent", letter(fmt.Sprint("sent", i)), day)
+		}
+		p.mustRun()
+		at := func(uid int) *mailboxtest.MemoryMessage { return p.target.Folder("INBOX").Messages[uid-1] }
+		for _, m := range p.target.Folder("INBOX").Messages {
+			m.Body = bytes.Clone(m.Body) // not the source's own bytes
+		}
+		at(1).Body[0] = 'Z'
+		at(2).Body = append([]byte("X-Added: yes\r\n"), at(2).Body...)
+		at(3).Body = bytes.TrimSuffix(at(3).Body, []byte("\r\n"))
+		at(4).Date = at(4).Date.Add(time.Minute)
+		p.target.SetFlags("INBOX", 5, mailbox.Draft)
+		p.target.Deliver("INBOX", at(6).Body, at(6).Date, at(6).Flags...) // uid 13
+		p.target.Deliver("INBOX", letter("own"), day)                     // uid 14
+		p.target.Deliver("Sent", at(7).Body, at(7).Date, at(7).Flags...)  // uid 13
+		p.target.Expunge("INBOX", 7)
+		p.target.Expunge("INBOX", 8)
+		p.target.Delete("Empty")
+		for records, want := range map[mailsync.Records][]string{
+			nil: {
+				"altered INBOX 1 1", "altered INBOX 2 2", "extra INBOX 0 13", "extra INBOX 0 14", "extra Sent 0 13", "foldersMissing Empty 0 0",
+				"missing INBOX 7 0", "missing INBOX 8 0", "normalised INBOX 3 3", "wrongDate INBOX 4 4", "wrongFlags INBOX 5 5",
+			},
+			p.records: {
+				"altered INBOX 1 1", "altered INBOX 2 2", "extra INBOX 0 13", "extra INBOX 0 14", "foldersMissing Empty 0 0",
+				"movedAtTarget INBOX 7 13", "normalised INBOX 3 3", "removedAtTarget INBOX 8 0", "wrongDate INBOX 4 4", "wrongFlags INBOX 5 5",
+			},
+		} {
+			r := p.verify(records)
+			differences(t, r)
+			var got []string
+			for _, d := range r.Differences {
+				got = append(got, fmt.Sprint(d.Kind, " ", d.Folder, " ", d.SourceUID, " ", d.TargetUID))
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("records %v:\n%s\nwant\n%s", records != nil, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		}
+	})
 }
 
 func TestReceiptDigest(t *testing.T) {
