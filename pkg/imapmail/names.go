@@ -38,7 +38,7 @@ var sealedHead = []byte(`"` + strings.TrimSuffix(encodeName(mark), "-"))
 // means.
 func odd(name string) bool {
 	meaning, err := decodeName(name)
-	return err != nil || encodeName(meaning) != name || strings.HasPrefix(meaning, mark) || strings.ContainsFunc(meaning, isControl)
+	return err != nil || encodeName(meaning) != name || strings.Contains(meaning, mark) || strings.ContainsFunc(meaning, isControl)
 }
 
 func isControl(r rune) bool { return unicode.IsControl(r) }
@@ -186,7 +186,7 @@ func readAs(name, delimiter string, read func(string) string) string {
 
 // readPart reads one part of a name for people.
 func readPart(part string) string {
-	if name := readableName(part); !strings.ContainsFunc(name, isControl) {
+	if name := readableName(part); !strings.ContainsFunc(name, isControl) && !strings.Contains(name, mark) {
 		return name
 	}
 	return spellBytes(part)
