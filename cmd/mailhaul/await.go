@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -157,4 +158,56 @@ func receipts(ctx context.Context, c *client.Client, batch string) (stamps, erro
 		out[r.EmailAddress] = stamp{r.At, r.Same}
 	}
 	return out, nil
+}
+
+// resyncs are the users who were to be synced, or were being synced, when they were
+// first looked at. The batch's status says nothing of them: it stays Synced meanwhile.
+// Who becomes due later is not waited for: in a large batch there is always somebody.
+type resyncs struct {
+	known bool
+	left  []client.User
+}
+
+// over reports whether all of them have had their sync, or have come to rest without
+// one. Of those who are left it asks no more than it has to.
+func (r *resyncs) over(ctx context.Context, c *client.Client, b client.Batch) (bool, error) {
+	if status := migration.BatchStatus(b.Status); status != migration.BatchSynced && status != migration.BatchSyncedWithErrors {
+		return true, nil
+	}
+	if b.Counts["queued"]+b.Counts["incrementalSyncing"] == 0 {
+		return true, nil
+	}
+	if !r.known {
+		for _, status := range []migration.UserStatus{migration.UserQueued, migration.UserIncrementalSyncing} {
+			users, err := c.Users(ctx, b.Name, client.UserFilter{Status: string(status)})
+			if err != nil {
+				return false, err
+			}
+			r.left = append(r.left, users...)
+		}
+		r.known = true
+	}
+	for len(r.left) > 0 {
+		before := r.left[0]
+		u, err := c.User(ctx, b.Name, before.EmailAddress)
+		var p *client.Problem
+		switch {
+		case errors.As(err, &p) && p.Status == http.StatusNotFound: // removed meanwhile
+		case err != nil:
+			return false, err
+		case isResyncing(u) && !hadASync(before, u):
+			return false, nil
+		}
+		r.left = r.left[1:]
+	}
+	return true, nil
+}
+
+func isResyncing(u client.User) bool {
+	status := migration.UserStatus(u.Status)
+	return status == migration.UserQueued || status == migration.UserIncrementalSyncing
+}
+
+func hadASync(before, now client.User) bool {
+	return now.LastSyncedAt != nil && (before.LastSyncedAt == nil || now.LastSyncedAt.After(*before.LastSyncedAt))
 }

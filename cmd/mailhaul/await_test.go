@@ -62,3 +62,60 @@ func TestVerifyWaitsForEveryReceipt(t *testing.T) {
 		}
 	}
 }
+
+// TestWaitSeesThatASyncWasAskedFor: the batch is Synced all the time, and still there is
+// something to wait for; but not for who becomes due meanwhile.
+func TestWaitSeesThatASyncWasAskedFor(t *testing.T) {
+	for _, verb := range []string{"wait", "watch"} {
+		for name, left := range map[string]struct {
+			status string
+			synced time.Duration
+			counts int // users queued at the end
+		}{
+			"synced anew":             {"Synced", time.Hour, 1},
+			"synced, and due again":   {"Queued", time.Hour, 2},
+			"it failed":               {"Failed", 0, 1},
+			"nobody is due, says all": {"Synced", time.Hour, 0},
+		} {
+			looks := 0
+			server := httptest.NewServer(askedToSync(&looks, left.status, left.synced, left.counts))
+			var out, errs bytes.Buffer
+			g := &global{stdio: stdio{strings.NewReader(""), &out, &errs}, every: time.Millisecond}
+			code := g.run(t.Context(), []string{"batch", verb, "b", "--api", server.URL}, func(string) (string, bool) { return "", false })
+			server.Close()
+			if code != exitDone || looks < 4 {
+				t.Errorf("%s, %s: code %d after %d looks: %s", verb, name, code, looks, errs.String())
+			}
+		}
+	}
+}
+
+// askedToSync is an API whose batch was asked to sync its user a moment ago; the user
+// is queued, runs, and at the fourth look has come to status.
+func askedToSync(looks *int, status string, synced time.Duration, queued int) http.HandlerFunc {
+	old := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	return func(w http.ResponseWriter, r *http.Request) {
+		u := client.User{EmailAddress: "ann", Status: "Queued", LastSyncedAt: &old}
+		n := 1
+		if *looks > 2 {
+			u.Status = "IncrementalSyncing"
+		}
+		if *looks > 3 {
+			at := old.Add(synced)
+			u.Status, u.LastSyncedAt, n = status, &at, queued
+		}
+		var answer any = u
+		switch path := r.URL.Path; {
+		case strings.HasSuffix(path, "/b"):
+			*looks++
+			answer = client.Batch{Name: "b", Status: "Synced", Counts: map[string]int{"total": 1, "queued": n}}
+		case strings.HasSuffix(path, "/users"):
+			items := []client.User{}
+			if r.URL.Query().Get("status") == u.Status {
+				items = append(items, u)
+			}
+			answer = client.Page[client.User]{Items: items}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	}
+}

@@ -17,7 +17,10 @@ import (
 
 func newBatchWatch(g *global) *cobra.Command {
 	var follow bool
-	cmd := &cobra.Command{Use: "watch NAME", Short: "Show a batch's progress live, until its users are in step", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{
+		Use: "watch NAME", Short: "Show a batch's progress live, until its users are in step", Args: cobra.ExactArgs(1),
+		Long: "Show a batch's progress live, until its users are in step and the syncs that were asked for or ran at the beginning have ended.",
+	}
 	cmd.Flags().BoolVar(&follow, "follow", false, "go on through the resyncs, until interrupted")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := g.client()
@@ -48,7 +51,7 @@ func newBatchWait(g *global) *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use: "wait NAME", Short: "Wait until a batch is synced or completed", Args: cobra.ExactArgs(1),
-		Long: "Wait until a batch is synced or completed.\n\nExit code 0: in step; 3: with users failed or items skipped; 1: failed, stopped, or the time is up.",
+		Long: "Wait until a batch is synced or completed, and the syncs that were asked for or ran at the beginning have ended.\n\nExit code 0: in step; 3: with users failed or items skipped; 1: failed, stopped, or the time is up.",
 	}
 	cmd.Flags().StringVar(&until, "for", "Synced", "Synced or Completed")
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "give up after this time; 0: never")
@@ -87,18 +90,24 @@ func newBatchWait(g *global) *cobra.Command {
 
 var errTimeUp = errors.New("the time is up")
 
-// look looks at a batch again and again until enough says so. A break of the
-// connection is waited out.
+// look looks at a batch again and again until enough says so, and whoever was due for
+// a sync has had it. A break of the connection is waited out.
 func (g *global) look(ctx context.Context, c *client.Client, name string, enough func(client.Batch) bool) (client.Batch, error) {
 	reached := false
+	var asked resyncs
 	for {
 		b, err := c.Batch(ctx, name)
-		switch {
-		case err == nil:
+		if err == nil {
 			reached = true
 			if enough(b) {
-				return b, nil
+				var over bool
+				if over, err = asked.over(ctx, c, b); over {
+					return b, nil
+				}
 			}
+		}
+		switch {
+		case err == nil:
 		case ctx.Err() != nil:
 			return b, context.Cause(ctx)
 		case !reached || !errors.Is(err, client.ErrUnreachable):
