@@ -67,6 +67,12 @@ func TestExitCodes(t *testing.T) {
 			Problems: []client.FieldProblem{{Line: 3, Column: "Email\x1b[2JAddress", Reason: "not an address"}}, More: 7,
 		}
 	}
+	tested := func(code string) *client.Problem {
+		return &client.Problem{Status: 422, Code: code, Stages: []client.Stage{{Name: "DNS", OK: true}, {Name: "there", Code: code}}}
+	}
+	test := func(code string) client.TestResult {
+		return client.TestResult{OK: code == "", Stages: []client.Stage{{Name: "DNS", OK: true}, {Name: "there", Code: code, OK: code == ""}}}
+	}
 	tests := []struct {
 		args string
 		api  []any
@@ -81,7 +87,13 @@ func TestExitCodes(t *testing.T) {
 		{"batch delete b", []any{problem(409, "NotReadyToRemove")}, 1, "said"},
 		{"batch create --csv " + file, []any{problem(422, "CsvInvalid")}, 1, "line 3, Email[2JAddress: not an address\n  and 7 more\n"},
 		{"batch create --csv " + file, []any{problem(409, "DuplicateInOtherBatch")}, 12, "said"},
-		{"endpoint create e", []any{problem(422, "ConnectionFailed")}, 1, "said"},
+		{"endpoint create e", []any{tested("ConnectionFailed")}, 10, "there: ConnectionFailed"},
+		{"endpoint create e", []any{tested("CertificateInvalid")}, 10, "there"},
+		{"endpoint create e", []any{tested("AuthFailed")}, 11, "there"},
+		{"endpoint create e", []any{tested("Throttled")}, 1, "there"},
+		{"endpoint test e", []any{test("")}, 0, ""},
+		{"endpoint test e", []any{test("ConnectionFailed")}, 10, "the test failed at there"},
+		{"endpoint test e", []any{test("AuthorizationMissing")}, 11, "the test failed at there"},
 		{"endpoint create e", []any{problem(422, "InvalidArgument")}, 2, "said"},
 		{"batch get b --api http://127.0.0.1:1", []any{nil}, 10, "cannot be reached"},
 		{"batch get b --api nonsense", []any{nil}, 2, "URL"},

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mailhaul/mailhaul/pkg/client"
+	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
 func newEndpointCommand(g *global) *cobra.Command {
@@ -230,7 +231,7 @@ func newEndpointTest(g *global) *cobra.Command {
 		}
 		last := res.Stages[len(res.Stages)-1]
 		g.say("%s", last.Remedy)
-		return &exitError{exitFailed, fmt.Errorf("the test failed at %s", last.Name)}
+		return &exitError{codeOf(migration.Code(last.Code)), fmt.Errorf("the test failed at %s", last.Name)}
 	}
 	return cmd
 }

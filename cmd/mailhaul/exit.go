@@ -103,9 +103,12 @@ func ofCobra(err error) bool {
 }
 
 // codeOfProblem goes by the status: the code may speak of a mail server, which is not
-// what 10 and 11 mean for a client of the API.
+// what 10 and 11 mean for a client of the API; but for a test of that server, which
+// tells its stages.
 func codeOfProblem(p *client.Problem) int {
 	switch {
+	case len(p.Stages) > 0:
+		return codeOf(migration.Code(p.Code))
 	case p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden:
 		return exitAuth
 	case p.Status == http.StatusConflict && p.Code != string(migration.NeedsDecision) && p.Code != string(migration.NotReadyToRemove):
