@@ -128,6 +128,21 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestTheOnlyProblemIsToldOnce: with two the first line tells only of the first.
+func TestTheOnlyProblemIsToldOnce(t *testing.T) {
+	p := &client.Problem{
+		Status: 422, Code: "CsvInvalid", Detail: "the CSV file has a problem in line 2: EmailAddress: there is no @",
+		Problems: []client.FieldProblem{{Line: 2, Column: "EmailAddress", Reason: "there is no @"}},
+	}
+	if _, _, errs := mailhaul(t, &script{answers: []any{p}}, "batch", "get", "b"); strings.Count(errs, "there is no @") != 1 {
+		t.Errorf("said %q", errs)
+	}
+	p.More = 1
+	if _, _, errs := mailhaul(t, &script{answers: []any{p}}, "batch", "get", "b"); strings.Count(errs, "there is no @") != 2 || !strings.Contains(errs, "and 1 more") {
+		t.Errorf("said %q", errs)
+	}
+}
+
 func TestAnInterruptIsCode130(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &script{answers: []any{batch("Syncing", 0)}}

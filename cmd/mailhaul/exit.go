@@ -149,6 +149,9 @@ func (g *global) explain(err error) {
 		return
 	}
 	for _, x := range p.Problems {
+		if len(p.Problems) == 1 && p.More == 0 && strings.Contains(p.Detail, x.Reason) {
+			break // it was all that the first line told
+		}
 		where := x.Column
 		if x.Line > 0 {
 			where = strings.TrimSuffix(fmt.Sprintf("line %d, %s", x.Line, x.Column), ", ")
