@@ -234,3 +234,33 @@ func TestDeleteWaitsForPassesThatAreEnding(t *testing.T) {
 		t.Errorf("code %d after %d looks: %s", code, n, errs.String())
 	}
 }
+
+// TestFormsOfAReport: the API has two, --output has four, and what is given wins.
+func TestFormsOfAReport(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("format") == "json" {
+			_, _ = w.Write([]byte(`{"batch":"b","items":[{"emailAddress":"a","seen":7},{"emailAddress":"b","seen":8}]}`))
+			return
+		}
+		_, _ = w.Write([]byte("EmailAddress,Reason\r\na,\"line\r\none\"\r\nbob,\r\n"))
+	}))
+	defer server.Close()
+	const asCSV, asJSON = "EmailAddress,Reason\r\n", `{"batch":"b"`
+	for flags, want := range map[string]string{
+		"":                             asCSV,
+		"--output csv":                 asCSV,
+		"--output json":                asJSON,
+		"--output table":               "EmailAddress  Reason\na             line one\nbob           \n",
+		"--output ndjson":              "{\"emailAddress\":\"a\",\"seen\":7}\n{\"emailAddress\":\"b\",\"seen\":8}\n",
+		"--format json":                asJSON,
+		"--format csv --output table":  asCSV,
+		"--format json --output table": asJSON,
+	} {
+		var out, errs bytes.Buffer
+		g := &global{stdio: stdio{strings.NewReader(""), &out, &errs}}
+		code := g.run(t.Context(), append(strings.Fields("report statistics b --api "+server.URL), strings.Fields(flags)...), func(string) (string, bool) { return "", false })
+		if code != 0 || !strings.HasPrefix(out.String(), want) {
+			t.Errorf("%s: code %d %s, got %q, want %q", flags, code, errs.String(), out.String(), want)
+		}
+	}
+}
