@@ -122,7 +122,7 @@ func (c *Control) impostor(ctx context.Context, e migration.Endpoint, admin migr
 	case bad == nil:
 		out.Fault = migration.NewFault(migration.AuthorizationMissing, migration.ScopeEndpoint, "",
 			"the server let the administrator open a made-up user: it does not look at the name, and all mail would land in one mailbox; "+
-				"if it truly has a mailbox for every name, make the endpoint without a test (--no-test, ?skipTest=true)", nil)
+				"if it truly has a mailbox for every name, make the endpoint without a test (--no-test)", nil)
 	case bad.Fault.Code != migration.AuthFailed && bad.Fault.Code != migration.AuthorizationMissing:
 		out.Fault = bad.Fault
 	default:

@@ -164,11 +164,11 @@ func (c *Control) mayRemove(ctx context.Context, b migration.Batch, r Removal) e
 	}
 	if s.Counts.Synced > 0 {
 		return fault(migration.NotReadyToRemove, "batch %q has synced %d mailboxes, and whether their mail goes to the target by now "+
-			"(MX, last sync, new mail at the source) is not checked yet; --force (?force=true) removes it all the same", b.Name, s.Counts.Synced)
+			"(MX, last sync, new mail at the source) is not checked yet; --force removes it all the same", b.Name, s.Counts.Synced)
 	}
 	if r.Confirm != b.Name {
-		return fault(migration.NeedsDecision, "removing batch %q deletes its %d users with their passwords: confirm with its name "+
-			"(--confirm, ?confirm=), or --force (?force=true)", b.Name, s.Counts.Total())
+		return fault(migration.NeedsDecision, "removing batch %q deletes its %d users with their passwords: confirm with its name (--confirm), "+
+			"or do without (--force)", b.Name, s.Counts.Total())
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func TestABatchFromItsFileToItsEnd(t *testing.T) {
 // remove deletes the synced batch "pilot" and looks at what stays.
 func (e *env) remove(op string) {
 	e.t.Helper()
-	if p := e.as(op, "DELETE", inDefault+"/batches/pilot?confirm=pilot", nil, 409); p["code"] != "NotReadyToRemove" || !strings.Contains(p["detail"].(string), "not checked yet") {
+	if p := e.as(op, "DELETE", inDefault+"/batches/pilot?confirm=pilot", nil, 409); p["code"] != "NotReadyToRemove" || !strings.Contains(p["detail"].(string), "not checked yet; --force removes it") {
 		e.t.Errorf("removed without the gates: %v", p)
 	}
 	e.as(op, "DELETE", inDefault+"/batches/pilot?force=true&keepReport=true", nil, 204)
@@ -95,7 +95,7 @@ func TestAFreshBatchIsRemovedOnConfirmation(t *testing.T) {
 	op := e.token("default", migration.Operator)
 	e.endpoints(e.owner, "default")
 	e.batch(op, "default")
-	if p := e.as(op, "DELETE", inDefault+"/batches/pilot", nil, 409); p["code"] != "NeedsDecision" {
+	if p := e.as(op, "DELETE", inDefault+"/batches/pilot", nil, 409); p["code"] != "NeedsDecision" || !strings.HasSuffix(p["detail"].(string), "confirm with its name (--confirm), or do without (--force)") {
 		t.Errorf("removed unasked: %v", p)
 	}
 	if p := e.as(op, "DELETE", inDefault+"/batches/pilot?confirm=pilo", nil, 409); p["code"] != "NeedsDecision" {
