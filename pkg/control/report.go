@@ -162,5 +162,8 @@ func (c *Control) Items(ctx context.Context, a Actor, org, batch string, code mi
 	if err != nil {
 		return nil, err
 	}
+	if code, err = spelled("code", code, migration.Codes()); err != nil {
+		return nil, err
+	}
 	return c.store.ListItems(ctx, b.ID, code, after, limit)
 }

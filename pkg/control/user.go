@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
@@ -26,11 +28,30 @@ func (c *Control) Users(ctx context.Context, a Actor, org, batch string, f migra
 	if err != nil {
 		return nil, err
 	}
+	if f.Status, err = spelled("status", f.Status, migration.UserStatuses); err != nil {
+		return nil, err
+	}
+	if f.Code, err = spelled("code", f.Code, migration.Codes()); err != nil {
+		return nil, err
+	}
 	list, err := c.store.ListUsers(ctx, b.ID, f, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list the users of %q: %w", batch, err)
 	}
 	return list, nil
+}
+
+// spelled returns the word that was meant, whatever its case; "" is any. One that there
+// is not is refused: it would list nobody, which looks like good news.
+func spelled[W ~string](what string, word W, known []W) (W, error) {
+	i := slices.IndexFunc(known, func(k W) bool { return strings.EqualFold(string(k), string(word)) })
+	switch {
+	case word == "":
+		return "", nil
+	case i >= 0:
+		return known[i], nil
+	}
+	return "", fault(migration.InvalidArgument, "there is no %s %q; there are %v", what, word, known)
 }
 
 // User finds one user.

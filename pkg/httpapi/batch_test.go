@@ -308,3 +308,25 @@ func TestOneUser(t *testing.T) {
 	e.as(op, "GET", ann, nil, 404)
 	e.as(op, "GET", inDefault+"/batches/pilot/users/nobody@example.com", nil, 404)
 }
+
+// TestUsersAreListedByWordsThatThereAre: a word that is none would list nobody, which an
+// operator takes for good news.
+func TestUsersAreListedByWordsThatThereAre(t *testing.T) {
+	e := newEnv(t)
+	op := e.token("default", migration.Operator)
+	e.endpoints(e.owner, "default")
+	e.batch(op, "default")
+	users := inDefault + "/batches/pilot/users"
+	for _, query := range []string{"?status=Created", "?status=created", "?status=CREATED"} {
+		if n := len(e.as(op, "GET", users+query, nil, 200)["items"].([]any)); n == 0 {
+			t.Errorf("%s lists nobody", query)
+		}
+	}
+	e.as(op, "GET", users+"?code=authfailed", nil, 200)
+	for _, query := range []string{"?status=nonsense", "?code=nonsense"} {
+		if p := e.as(op, "GET", users+query, nil, 422); p["code"] != "InvalidArgument" || !strings.Contains(p["detail"].(string), "nonsense") {
+			t.Errorf("%s: %v", query, p)
+		}
+	}
+	e.as(op, "GET", inDefault+"/batches/pilot/items?code=nonsense", nil, 422)
+}
