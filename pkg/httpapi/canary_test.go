@@ -114,3 +114,24 @@ func TestAfterARotationTheOldKeyIsNotNeeded(t *testing.T) {
 		}
 	}
 }
+
+// TestAMissingMasterKeyIsToldAsThat: it is the operator's to mend, and no fault of
+// Mailhaul that is to be reported with a trace id.
+func TestAMissingMasterKeyIsToldAsThat(t *testing.T) {
+	e := newEnv(t)
+	lost, err := vault.Open(vault.GenerateKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := control.New(control.Config{Store: e.store, Vault: lost, Tester: e.mail})
+	spec := migration.EndpointSpec{Host: "x.example.com", LoginTemplate: "{user}*{admin}", AdminUser: "root"}
+	if _, err := c.CreateEndpoint(t.Context(), control.Actor{Role: migration.Owner}, "default", "old", spec, migration.NewSecret("x"), true); err != nil {
+		t.Fatal(err)
+	}
+	for path, body := range map[string]any{"/v1/vault/rotate": nil, inDefault + "/endpoints/old/test": map[string]any{"user": "ann"}} {
+		p := e.as(e.owner, "POST", path, body, 409)
+		if p["code"] != "Conflict" || !strings.Contains(p["detail"].(string), "is missing: add it to MAILHAUL_MASTER_KEY") || p["traceId"] != nil {
+			t.Errorf("%s: %v", path, p)
+		}
+	}
+}

@@ -20,8 +20,10 @@ const (
 	minSize    = headerSize + wrapSize + overhead
 )
 
-// ErrUnknownKey is in the chain when none of the vault's keys sealed the bytes.
-var ErrUnknownKey = errors.New("the master key that sealed it is not among MAILHAUL_MASTER_KEY; add it at the end of the list")
+// ErrUnknownKey is in the chain when none of the vault's keys sealed the bytes. It is a
+// fault: operators mend it, and it tells how.
+var ErrUnknownKey error = migration.NewFault(migration.Conflict, migration.ScopeUser, "",
+	"a secret is sealed by a master key that is missing: add it to MAILHAUL_MASTER_KEY of every process, at the end of the list, and restart them", nil)
 
 // Vault seals with its first key and opens with all. It is safe for concurrent use.
 type Vault struct{ keys []masterKey }
