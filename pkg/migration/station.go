@@ -96,16 +96,23 @@ func (s *Station) Closed(kind PassKind, now time.Time) []Reason {
 		add(ReasonResting, r.Until, "Wait, or change its hours or its budget: mailhaul endpoint set "+s.Name+".", "%s", r.Reason)
 	}
 	total, resyncs := s.Total(), s.InUse[Resync]
-	raise := fmt.Sprintf("Wait, or raise the limit if the mail system can take more: mailhaul endpoint set %s --max-concurrent-migrations %d.", s.Name, 2*s.MaxConcurrentMigrations)
+	remedy := fmt.Sprintf("Wait, or raise the limit if the mail system can take more: mailhaul endpoint set %s --max-concurrent-migrations %d.", s.Name, 2*s.MaxConcurrentMigrations)
+	lowered, grown := "", s.Working.GrownAt(s.MaxConcurrentMigrations, now)
+	if !grown.IsZero() {
+		lowered = fmt.Sprintf(": the server throttled, so its limit of %d is lowered, and grows again by one a minute", s.MaxConcurrentMigrations)
+		remedy = "Wait: a higher limit would change nothing. If it comes again and again, lower it: mailhaul endpoint set " + s.Name + " --max-concurrent-migrations."
+	}
 	switch n := s.limit(now); {
 	case total >= n:
-		add(ReasonLimit, time.Time{}, raise, "all %d slots of endpoint %s are taken", n, s.Name)
+		add(ReasonLimit, grown, remedy, "all %d slots of endpoint %s are taken%s", n, s.Name, lowered)
 	case kind == Resync && resyncs >= s.share(now):
-		add(ReasonShare, time.Time{},
-			fmt.Sprintf("Wait, or raise their share: mailhaul endpoint set %s --max-concurrent-incremental-syncs %d.", s.Name, 2*s.MaxConcurrentIncrementalSyncs),
-			"the %d slots of endpoint %s that resyncs may have are taken", s.share(now), s.Name)
+		if s.share(now) >= s.MaxConcurrentIncrementalSyncs { // it is their own limit
+			lowered, grown = "", time.Time{}
+			remedy = fmt.Sprintf("Wait, or raise their share: mailhaul endpoint set %s --max-concurrent-incremental-syncs %d.", s.Name, 2*s.MaxConcurrentIncrementalSyncs)
+		}
+		add(ReasonShare, grown, remedy, "the %d slots of endpoint %s that resyncs may have are taken%s", s.share(now), s.Name, lowered)
 	case kind == FirstSync && total+s.kept(now) >= n:
-		add(ReasonShare, time.Time{}, raise, "the free slots of endpoint %s are kept for resyncs that wait too", s.Name)
+		add(ReasonShare, grown, remedy, "the free slots of endpoint %s are kept for resyncs that wait too%s", s.Name, lowered)
 	}
 	return out
 }

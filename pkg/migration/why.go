@@ -57,7 +57,8 @@ type Standing struct {
 	Lease *Lease
 	// Rival is whoever else holds the target mailbox, nil for nobody.
 	Rival *Rival
-	// Ahead is how many users of the batch are due and come before it.
+	// Ahead is how many users of the batch, which alone has an order, are due and come
+	// before it; admission goes round over the batches.
 	Ahead int
 	// Capacity is how many passes the workers run at once, Live how many are admitted.
 	Capacity, Live int
@@ -198,7 +199,11 @@ func (s Standing) due(now time.Time) []Reason {
 		out = append(out, one(ReasonBusy, "Wait, or start more workers (or give them a higher MAILHAUL_CONCURRENCY).", "all slots of the workers are taken")...)
 	}
 	if s.Ahead > 0 {
-		out = append(out, one(ReasonTurn, "Wait; mailhaul top shows how long the backlog takes.", "%d users of batch %s go before it", s.Ahead, s.Batch.Name)...)
+		who := fmt.Sprintf("%d users of its own batch %s go before it", s.Ahead, s.Batch.Name)
+		if s.Ahead == 1 {
+			who = fmt.Sprintf("1 user of its own batch %s goes before it", s.Batch.Name)
+		}
+		out = append(out, one(ReasonTurn, "Wait; mailhaul top shows how long the backlog takes.", "%s; other batches that are due take turns with this one", who)...)
 	}
 	if len(out) == 0 {
 		out = one(ReasonNext, "Ask again in a few seconds. If it stays so, no dispatcher runs: look at /readyz of the API processes, and at their logs.",

@@ -80,7 +80,24 @@ func TestWhy(t *testing.T) {
 		{"outside the hours", func(s *Standing) { s.Target.Hours = "18:00-06:00" }, "resting", "endpoint new is used 18:00-06:00 only", "endpoint set new", 6 * time.Hour},
 		{"asked for time", func(s *Standing) {
 			s.Target.Working, s.Target.InUse[FirstSync] = Working{Limit: 2, At: whyNow}, 2
-		}, "limit", "all 2 slots of endpoint new", "", 0},
+		}, "limit", "all 2 slots of endpoint new are taken: the server throttled, so its limit of 4 is lowered, and grows again by one a minute", "lower it: mailhaul endpoint set new", 2 * time.Minute},
+		{"asked for time a while ago", func(s *Standing) {
+			s.Target.Working, s.Target.InUse[FirstSync] = Working{Limit: 2, At: whyNow.Add(-90 * time.Second)}, 3
+		}, "limit", "all 3 slots of endpoint new are taken: the server throttled", "a higher limit would change nothing", 30 * time.Second},
+		{"asked for time long ago", func(s *Standing) {
+			s.Target.Working, s.Target.InUse[FirstSync] = Working{Limit: 2, At: whyNow.Add(-2 * time.Minute)}, 4
+		}, "limit", "all 4 slots of endpoint new are taken", "--max-concurrent-migrations 8", 0},
+		{"the share of resyncs, lowered", func(s *Standing) {
+			s.User.FirstSyncedAt, s.Target.InUse[Resync], s.Target.Due[FirstSync] = whyNow, 1, 1
+			s.Target.Working = Working{Limit: 2, At: whyNow}
+		}, "share", "the 1 slots of endpoint new that resyncs may have are taken: the server throttled", "a higher limit", 2 * time.Minute},
+		{"the share of resyncs, full all the same", func(s *Standing) {
+			s.User.FirstSyncedAt, s.Target.InUse[Resync] = whyNow, 2
+			s.Target.Working = Working{Limit: 3, At: whyNow}
+		}, "share", "the 2 slots of endpoint new that resyncs may have are taken", "incremental-syncs 4", 0},
+		{"kept for resyncs, lowered", func(s *Standing) {
+			s.Target.InUse[FirstSync], s.Target.Due[Resync], s.Target.Working = 1, 9, Working{Limit: 2, At: whyNow}
+		}, "share", "kept for resyncs that wait too: the server throttled", "a higher limit", 2 * time.Minute},
 		{"a probe runs", func(s *Standing) {
 			s.Target.Park, s.Target.InUse[FirstSync] = Park{Code: ConnectionFailed, Until: whyNow.Add(-time.Second)}, 1
 		}, "probe", "one pass goes first", "", 0},
@@ -92,7 +109,8 @@ func TestWhy(t *testing.T) {
 		{"another organisation's", func(s *Standing) { s.Rival = &Rival{} }, "mailbox", "another organisation's migration", "", 0},
 		{"no worker, and others first", func(s *Standing) { s.Capacity, s.Ahead = 0, 7 }, "noWorker turn", "no worker takes passes", "worker list", 0},
 		{"busy", func(s *Standing) { s.Live, s.Ahead = 8, 3 }, "busy turn", "all slots of the workers", "more workers", 0},
-		{"turn", func(s *Standing) { s.Ahead = 3 }, "turn", "3 users of batch pilot", "mailhaul top", 0},
+		{"turn", func(s *Standing) { s.Ahead = 3 }, "turn", "3 users of its own batch pilot go before it; other batches that are due take turns", "mailhaul top", 0},
+		{"one before it", func(s *Standing) { s.Ahead = 1 }, "turn", "1 user of its own batch pilot goes before it", "mailhaul top", 0},
 		{"one endpoint for both sides is told once", func(s *Standing) { s.Target = s.Source; s.Source.InUse[Verify] = 4 }, "limit", "", "", 0},
 	}
 	for _, tt := range tests {

@@ -26,6 +26,14 @@ func (w Working) LimitAt(limit int, now time.Time) int {
 	return min(limit, w.Limit+int(max(0, now.Sub(w.At))/growEvery))
 }
 
+// GrownAt is when the limit is the operator's again, zero where it is.
+func (w Working) GrownAt(limit int, now time.Time) time.Time {
+	if w.LimitAt(limit, now) >= limit {
+		return time.Time{}
+	}
+	return w.At.Add(time.Duration(limit-w.Limit) * growEvery)
+}
+
 // Throttle returns what follows when the endpoint asks for time, and whether that is
 // news.
 func (w Working) Throttle(limit int, now time.Time) (Working, bool) {
