@@ -40,7 +40,7 @@ const headerHint = "the first line must name the columns: EmailAddress,UserName,
 type header struct {
 	width    int
 	at       []*column // by position; nil for one that is not read
-	complete bool      // the required columns are all there
+	complete bool      // the required columns are all there, or what was meant for them
 }
 
 // read takes the header. It returns false where reading on would only make noise.
@@ -71,18 +71,18 @@ func (h *header) read(line int, record []string, o Options, problems *Problems) 
 	}
 	h.complete = true
 	for _, c := range imapColumns {
-		if c.required && place[c.name] == 0 && !(o.PasswordOptional && c.name == "Password") {
+		// What a near miss explains is not missing.
+		if c.required && missing[c.name] && !(o.PasswordOptional && c.name == "Password") {
 			h.complete = false
-			if missing[c.name] { // not explained by a near miss
-				problems.add(line, c.name, "the column is missing")
-			}
+			problems.add(line, c.name, "the column is missing")
 		}
 	}
 	return true
 }
 
 // unknown notes a column that is none of ours, with the one that was probably meant;
-// that one is then no longer missing without explanation.
+// that one is then read from it, so that one typing error does not hide what is wrong
+// with the rows.
 func (h *header) unknown(line, i int, name string, allowed bool, missing map[string]bool, problems *Problems) {
 	meant, sure := nearMiss(name, missing)
 	switch {
@@ -91,6 +91,7 @@ func (h *header) unknown(line, i int, name string, allowed bool, missing map[str
 	case meant != nil && (sure || meant.required || !allowed):
 		problems.add(line, migration.Clean(name), fmt.Sprintf("unknown column: did you mean %s?", meant.name))
 		missing[meant.name] = false
+		h.at[i] = meant // its cells are looked through all the same
 	case !allowed:
 		problems.add(line, migration.Clean(name), "unknown column: remove it, or allow unknown columns")
 	}

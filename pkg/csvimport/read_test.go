@@ -97,6 +97,7 @@ func TestProblems(t *testing.T) {
 		"near miss: case":       {"emailaddress,username,password\n" + row, "line 1: emailaddress: unknown column: did you mean EmailAddress?\nline 1: username: unknown column: did you mean UserName?\nline 1: password: unknown column: did you mean Password?"},
 		"near miss: typing":     {"EmailAdress,UserName,Pasword\n" + row, "line 1: EmailAdress: unknown column: did you mean EmailAddress?\nline 1: Pasword: unknown column: did you mean Password?"},
 		"near miss: other word": {"E-Mail,Login,Pwd\n" + row, "line 1: E-Mail: unknown column: did you mean EmailAddress?\nline 1: Login: unknown column: did you mean UserName?\nline 1: Pwd: unknown column: did you mean Password?"},
+		"near miss: and a row":  {"EmailAdress,UserName,Password\nann,,pw\n", "line 1: EmailAdress: unknown column: did you mean EmailAddress?\nline 2: EmailAddress: not an address: there is no @\nline 2: UserName: empty: give the login name at the source"},
 		"near miss: padded":     {"EmailAddress, UserName,Password\n" + row, "line 1: UserName: unknown column: did you mean UserName?"},
 		"near miss: optional":   {"EmailAddress,UserName,Password,userRoot\nann@example.com,ann,pw,/\n", "line 1: userRoot: unknown column: did you mean UserRoot?"},
 		"missing":               {"EmailAddress,Telephone\nann@example.com,1\n", "line 1: Telephone: unknown column: remove it, or allow unknown columns\nline 1: UserName: the column is missing\nline 1: Password: the column is missing"},

@@ -117,10 +117,17 @@ func TestAllProblemsOfAFileAreToldAtOnce(t *testing.T) {
 		want   []string // each LINE|part of column and reason|...
 	}{
 		"near miss of a column": {"Email Address,UserName,Password,TargetPassword\na@example.com,a,x,y\n", 422, "CsvInvalid", []string{"1|Email Address|did you mean EmailAddress?"}},
-		"semicolons":            {"EmailAddress;UserName;Password\na@example.com;a;x\n", 422, "CsvInvalid", []string{"1|semicolons"}},
-		"not UTF-8":             {"EmailAddress,UserName,Password\n\xc4nn@example.com,a,x\n", 422, "CsvEncoding", []string{"2|"}},
-		"empty":                 {"", 422, "CsvInvalid", []string{"|"}},
-		"no target password":    {"EmailAddress,UserName,Password\na@example.com,a,x\n", 422, "CsvInvalid", []string{"2|no TargetPassword"}},
+		"near miss, and rows that lack something": {
+			"EmailAdress,UserName,Pasword,TargetPassword\nnonsense,a,x,y\nb@example.com,b,,y\nc@example.com,c,x,\n", 422, "CsvInvalid",
+			[]string{"1|EmailAdress|did you mean EmailAddress?", "1|Pasword|did you mean Password?", "2|not an address", "3|no Password", "4|no TargetPassword"},
+		},
+		"a column is missing, which is told once": {
+			"EmailAddress,UserName,TargetPassword\na@example.com,a,y\nb@example.com,b,y\n", 422, "CsvInvalid", []string{"1|Password|the column is missing"},
+		},
+		"semicolons":         {"EmailAddress;UserName;Password\na@example.com;a;x\n", 422, "CsvInvalid", []string{"1|semicolons"}},
+		"not UTF-8":          {"EmailAddress,UserName,Password\n\xc4nn@example.com,a,x\n", 422, "CsvEncoding", []string{"2|"}},
+		"empty":              {"", 422, "CsvInvalid", []string{"|"}},
+		"no target password": {"EmailAddress,UserName,Password\na@example.com,a,x\n", 422, "CsvInvalid", []string{"2|no TargetPassword"}},
 		"rows of every kind": {
 			"EmailAddress,UserName,Password,TargetPassword\n" +
 				"nonsense,a,x,y\n" +
