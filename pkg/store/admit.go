@@ -34,6 +34,7 @@ func (s *Store) Admit(ctx context.Context, now time.Time, room int) (admitted []
 	if room <= 0 {
 		return nil, nil
 	}
+	asked := time.Now()
 	// Most ticks find nothing: they must not wait for their turn to write.
 	var due bool
 	err = s.r.QueryRowContext(ctx, anyDue, at(now)).Scan(&due)
@@ -44,7 +45,7 @@ func (s *Store) Admit(ctx context.Context, now time.Time, room int) (admitted []
 		return nil, nil
 	}
 	err = s.write(ctx, "admit", func(tx *sql.Tx) error {
-		a := &admission{s: s, tx: tx, now: now, room: room, looks: maxLooks + room}
+		a := &admission{s: s, tx: tx, room: room, looks: maxLooks + room, clock: func() time.Time { return now.Add(time.Since(asked)) }}
 		defer a.close()
 		if err := a.load(ctx); err != nil {
 			return err
@@ -70,7 +71,8 @@ func (s *Store) Admit(ctx context.Context, now time.Time, room int) (admitted []
 type admission struct {
 	s         *Store
 	tx        *sql.Tx
-	now       time.Time
+	clock     func() time.Time
+	now       time.Time // since when it has its locks
 	room      int
 	looks     int
 	endpoints map[int64]*slots

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"fmt"
 	"slices"
 	"sync"
@@ -340,7 +341,7 @@ func testNotAdmitted(t *testing.T, open opener) {
 	removed := w.batch("removed", due("bob@example.org"))
 	removed.Removing = true
 	w.ok(s.UpdateBatch(ctx, removed))
-	w.batch("later", due("cid@example.org", func(u *migration.User) { u.NextRunAt = noon.Add(time.Microsecond) }))
+	w.batch("later", due("cid@example.org", func(u *migration.User) { u.NextRunAt = noon.Add(time.Minute) }))
 	w.batch("never", due("dan@example.org", func(u *migration.User) { u.NextRunAt = time.Time{} }))
 	equal(t, "admitted", len(w.admit(10)), 0)
 	equal(t, "admitted without room", len(w.admit(0)), 0)
@@ -360,6 +361,35 @@ func testNotAdmitted(t *testing.T, open opener) {
 	stopped.Stopped = false
 	w.ok(s.UpdateBatch(ctx, stopped))
 	equal(t, "admitted when no longer stopped", len(w.admit(10)), 1)
+}
+
+// testTurnWhileWaiting: who yielded while an admission waited for its turn to write
+// goes before those that have not begun.
+func testTurnWhileWaiting(t *testing.T, open opener) {
+	s, ctx := open(t), t.Context()
+	w := newWorld(t, s, "acme")
+	b := w.batch("pilot", due("fresh"), due("yielded", yielded, func(u *migration.User) { u.NextRunAt = noon.Add(time.Millisecond) }))
+	held, asks := make(chan struct{}), make(chan struct{})
+	var g errgroup.Group
+	g.Go(func() error {
+		return s.write(ctx, "hold", func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, `SELECT id FROM endpoints`+s.dialect.forUpdate); err != nil {
+				return err
+			}
+			close(held)
+			<-asks
+			<-time.After(500 * time.Millisecond)
+			return nil
+		})
+	})
+	<-held
+	close(asks)
+	admitted, err := s.Admit(ctx, noon, 1)
+	w.ok(err)
+	w.ok(g.Wait())
+	if len(admitted) != 1 || admitted[0].UserID != w.user(b, "yielded").ID {
+		t.Errorf("admitted %v, want the one who yielded", w.names(admitted))
+	}
 }
 
 // testBound: a batch of which nobody is due costs an admission nothing, and is found

@@ -35,10 +35,13 @@ const (
 
 // load reads the due batches, their endpoints and the users that come into question.
 func (a *admission) load(ctx context.Context) error {
-	locked, free, err := a.s.lockDue(ctx, a.tx, at(a.now))
+	locked, free, err := a.s.lockDue(ctx, a.tx, at(a.clock()))
 	if err != nil {
 		return err
 	}
+	// Not before: who yielded while this waited for its turn is due by now, and goes
+	// before those that have not begun.
+	a.now = a.clock()
 	a.endpoints, a.hosts, a.probes = map[int64]*slots{}, map[int64]string{}, map[*slots]int64{}
 	orgs := map[int64]*dueOrg{}
 	endpoint := func(id int64) *slots {

@@ -76,6 +76,7 @@ func suite(t *testing.T, place func(t *testing.T) opener) {
 		{"parked endpoint", testParked},
 		{"one writer a mailbox", testOneWriter},
 		{"who is not admitted", testNotAdmitted},
+		{"whose turn it is after a wait", testTurnWhileWaiting},
 		{"bound of due batches", testBound},
 		{"claim", testClaim},
 		{"beat", testBeat},
