@@ -16,10 +16,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/mailhaul/mailhaul/test/servers"
 )
 
 // bin is the directory of the built programs.
@@ -27,25 +28,11 @@ var bin string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	code := func() int {
-		if f := flag.Lookup("test.bench"); f == nil || f.Value.String() == "" {
-			return m.Run()
-		}
-		dir, err := os.MkdirTemp("", "mailhaul-fleet-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		bin = dir
-		build := exec.Command("go", "build", "-o", dir, "../../cmd/...", "../delayproxy")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-			return 1
-		}
-		defer printTable()
-		return m.Run()
-	}()
+	if f := flag.Lookup("test.bench"); f == nil || f.Value.String() == "" {
+		os.Exit(m.Run())
+	}
+	code := servers.Main(m, &bin, "../../cmd/...", "../delayproxy")
+	printTable()
 	os.Exit(code)
 }
 

@@ -41,22 +41,7 @@ var bin string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	code := func() int {
-		dir, err := os.MkdirTemp("", "mailhaul-chaos-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		bin = dir
-		build := exec.Command("go", "build", "-o", dir, "../../cmd/...", "../../bench/delayproxy")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}()
-	os.Exit(code)
+	os.Exit(servers.Main(m, &bin, "../../cmd/...", "../../bench/delayproxy"))
 }
 
 // size is how much is moved in a run, and how long accidents last.

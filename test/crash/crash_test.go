@@ -35,26 +35,12 @@ var (
 	first = flag.Uint64("crash.seed", 1, "the first seed")
 )
 
-// program is mailhaul, built with the tag failpoints.
-var program string
+// bin is the directory of the built programs.
+var bin string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	code := func() int {
-		dir, err := os.MkdirTemp("", "mailhaul-crash-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		program = filepath.Join(dir, "mailhaul")
-		if out, err := exec.Command("go", "build", "-tags", "failpoints", "-o", program, "../../cmd/mailhaul").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}()
-	os.Exit(code)
+	os.Exit(servers.Main(m, &bin, "-tags", "failpoints", "../../cmd/mailhaul"))
 }
 
 // occurrences are how often a pass here comes by a point at least. A later one is a
@@ -251,7 +237,7 @@ type result struct {
 // sync runs a pass, which dies at a point if one is named.
 func (w *world) sync(c kase, point string) (r result, died bool) {
 	url := func(s *servers.IMAP) string { return "imap+plain://" + c.user + "@" + addr(s) }
-	cmd := exec.CommandContext(w.t.Context(), program, "sync", "--source", url(w.source), "--target", url(w.target), "--state", w.state(c), "--output", "json")
+	cmd := exec.CommandContext(w.t.Context(), filepath.Join(bin, "mailhaul"), "sync", "--source", url(w.source), "--target", url(w.target), "--state", w.state(c), "--output", "json")
 	cmd.Env = append(os.Environ(), "MAILHAUL_SOURCE_PASSWORD="+servers.Password, "MAILHAUL_TARGET_PASSWORD="+servers.Password, "MAILHAUL_FAILPOINT="+point)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

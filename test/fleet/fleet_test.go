@@ -6,10 +6,10 @@ package fleet_test
 
 import (
 	"flag"
-	"fmt"
 	"os"
-	"os/exec"
 	"testing"
+
+	"github.com/mailhaul/mailhaul/test/servers"
 )
 
 // bin is the directory of the built programs.
@@ -21,20 +21,5 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
-	code := func() int {
-		dir, err := os.MkdirTemp("", "mailhaul-fleet-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		bin = dir
-		build := exec.Command("go", "build", "-o", dir, "../../cmd/...", "../../bench/delayproxy")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}()
-	os.Exit(code)
+	os.Exit(servers.Main(m, &bin, "../../cmd/...", "../../bench/delayproxy"))
 }

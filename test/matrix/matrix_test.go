@@ -27,25 +27,11 @@ import (
 
 var whole = flag.Bool("matrix.whole", false, "every pair and every capability, instead of a round of them")
 
-// bin is the built mailhaul.
+// bin is the directory of the built programs.
 var bin string
 
 func TestMain(m *testing.M) {
-	code := func() int {
-		dir, err := os.MkdirTemp("", "mailhaul-matrix-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		bin = filepath.Join(dir, "mailhaul")
-		if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/mailhaul").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}()
-	os.Exit(code)
+	os.Exit(servers.Main(m, &bin, "../../cmd/mailhaul"))
 }
 
 // source is a server whose user u0000 has mail.
@@ -86,7 +72,7 @@ type pass struct {
 // sync runs one pass. Its exit code is 3 where messages were skipped.
 func (s source) sync(t *testing.T, port int, user, state string) pass {
 	t.Helper()
-	cmd := exec.Command(bin, "sync", "--source", "imap+plain://u0000@"+address(s.port), "--target", "imap+plain://"+user+"@"+address(port),
+	cmd := exec.Command(filepath.Join(bin, "mailhaul"), "sync", "--source", "imap+plain://u0000@"+address(s.port), "--target", "imap+plain://"+user+"@"+address(port),
 		"--state", state, "--output", "json")
 	cmd.Env = append(os.Environ(), "MAILHAUL_SOURCE_PASSWORD="+servers.Password, "MAILHAUL_TARGET_PASSWORD="+servers.Password)
 	var stderr bytes.Buffer

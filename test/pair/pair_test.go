@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -22,22 +21,7 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	code := func() int {
-		dir, err := os.MkdirTemp("", "mailhaul-pair-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		bin = dir
-		build := exec.Command("go", "build", "-o", dir, "../../cmd/mailhaul", "../../bench/delayproxy")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}()
-	os.Exit(code)
+	os.Exit(servers.Main(m, &bin, "../../cmd/mailhaul", "../../bench/delayproxy"))
 }
 
 const user = "u0000" // corpus.py's first user
