@@ -35,13 +35,11 @@ const (
 var sealedHead = []byte(`"` + strings.TrimSuffix(encodeName(mark), "-"))
 
 // odd reports whether name, as it was on the wire, cannot be made again from what it
-// means.
+// means, or means what no database takes.
 func odd(name string) bool {
 	meaning, err := decodeName(name)
-	return err != nil || encodeName(meaning) != name || strings.Contains(meaning, mark) || strings.ContainsFunc(meaning, isControl)
+	return err != nil || encodeName(meaning) != name || strings.Contains(meaning, mark) || strings.Contains(meaning, "\x00")
 }
-
-func isControl(r rune) bool { return unicode.IsControl(r) }
 
 // seal makes a name of characters out of any bytes.
 func seal(name string) string {
@@ -186,7 +184,7 @@ func readAs(name, delimiter string, read func(string) string) string {
 
 // readPart reads one part of a name for people.
 func readPart(part string) string {
-	if name := readableName(part); !strings.ContainsFunc(name, isControl) && !strings.Contains(name, mark) {
+	if name := readableName(part); !strings.ContainsFunc(name, unicode.IsControl) && !strings.Contains(name, mark) {
 		return name
 	}
 	return spellBytes(part)

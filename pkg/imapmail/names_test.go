@@ -22,7 +22,7 @@ func TestOddNamesAreReadable(t *testing.T) {
 		"children stay below":          {[]string{"&AOQ-", "\xe4", "\xe4/x", "ä/\xfc", "&AOQ-/x"}, []string{"ä", "=E4", "=E4/x", "=C3=A4/ü", "ä/x"}},
 		"parts of several spellings":   {[]string{"\xe4/ü/&AOQ-"}, []string{"ä/ü/ä"}},
 		"the hex itself is there":      {[]string{"&AOQ-", "\xe4", "=E4"}, []string{"ä", "=E4=", "=E4"}},
-		"control characters":           {[]string{"a\x01", "&AAA-"}, []string{"a=01", "=26AAA-"}},
+		"control characters":           {[]string{"a\x01", "&AAE-", "&AAA-"}, []string{"a=01", "\x01", "=26AAA-"}},
 		"shown as INBOX":               {[]string{"INBOX", "&AGk-nbox"}, []string{"INBOX", "=26AGk-nbox"}},
 		"a seal of its own":            {[]string{encodeName(seal("x"))}, []string{spellBytes(encodeName(seal("x")))}},
 	} {

@@ -106,21 +106,29 @@ func digestOf(body io.Reader) (contents, error) {
 	if _, err := io.Copy(io.MultiWriter(raw, &n), body); err != nil {
 		return contents{}, err
 	}
+	if err := n.end(); err != nil {
+		return contents{}, err
+	}
 	return contents{raw: digest(raw.Sum(nil)), form: digest(form.Sum(nil))}, nil
 }
 
 // normaliser passes a message on in the form that all known servers agree on:
 // CRLF, a lone LF and a lone CR end a line alike; NUL bytes and what Dovecot makes
 // of them (0x80) are left out; 8-bit bytes of the header are X (Cyrus); line ends at
-// the very end are left out, and so are CRs that end no line. Messages of one form
-// differ in nothing else.
+// the very end are left out, and so are CRs that end no line. The header field that
+// mbsync adds to each copy is left out too. Messages of one form differ in nothing else.
 type normaliser struct {
 	to     io.Writer
 	inBody bool
 	any    bool // something of this line was seen
 	ends   int  // line ends held back: they count only if something follows
+	marked int  // bytes held back of a header line that begins like mbsyncMark
+	skip   bool // the line is left out
 	out    []byte
 }
+
+// mbsyncMark begins a line of isync 1.4's: by it a later run knows its own copies.
+const mbsyncMark = "X-TUID: "
 
 func (n *normaliser) Write(p []byte) (int, error) {
 	n.out = n.out[:0]
@@ -131,7 +139,36 @@ func (n *normaliser) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
+// end passes on what is still held back of a line.
+func (n *normaliser) end() error {
+	n.out = n.out[:0]
+	n.release()
+	_, err := n.to.Write(n.out)
+	return err
+}
+
+// release gives a line back that only began like mbsyncMark.
+func (n *normaliser) release() {
+	held := mbsyncMark[:n.marked]
+	n.marked = 0
+	for i := range len(held) {
+		n.add(held[i])
+	}
+}
+
 func (n *normaliser) byte(c byte) {
+	switch {
+	case n.skip:
+		n.skip = c != '\n'
+		return
+	case !n.inBody && !n.any && c == mbsyncMark[n.marked]:
+		if n.marked++; n.marked == len(mbsyncMark) {
+			n.marked, n.skip = 0, true
+		}
+		return
+	case n.marked > 0 && c != '\r':
+		n.release()
+	}
 	switch {
 	case c == '\r':
 		// A CR alone is dropped by some servers and kept by others; before LF it is
@@ -147,6 +184,11 @@ func (n *normaliser) byte(c byte) {
 	case c == 0, c == 0x80 && n.inBody:
 		return
 	}
+	n.add(c)
+}
+
+// add passes on a byte of a line.
+func (n *normaliser) add(c byte) {
 	for ; n.ends > 0; n.ends-- {
 		n.out = append(n.out, '\n')
 	}
