@@ -1,13 +1,20 @@
 package httpapi_test
 
 import (
+	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/mailhaul/mailhaul/pkg/control"
+	"github.com/mailhaul/mailhaul/pkg/httpapi"
 	"github.com/mailhaul/mailhaul/pkg/migration"
+	"github.com/mailhaul/mailhaul/pkg/store"
 	"github.com/mailhaul/mailhaul/pkg/vault"
 )
 
@@ -133,5 +140,31 @@ func TestAMissingMasterKeyIsToldAsThat(t *testing.T) {
 		if p["code"] != "Conflict" || !strings.Contains(p["detail"].(string), "is missing: add it to MAILHAUL_MASTER_KEY") || p["traceId"] != nil {
 			t.Errorf("%s: %v", path, p)
 		}
+	}
+}
+
+// fullDisk is a vault at which a rotation meets a full disk.
+type fullDisk struct{ *vault.Vault }
+
+func (fullDisk) Rewrap([]byte) ([]byte, error) { return nil, fmt.Errorf("write: %w", store.ErrNoRoom) }
+
+// TestAFullDiskIsToldAsThat: nobody reports it with a trace id.
+func TestAFullDiskIsToldAsThat(t *testing.T) {
+	e := newEnv(t)
+	e.endpoints(e.owner, "default")
+	e.batch(e.owner, "default")
+	c := control.New(control.Config{Store: e.store, Vault: fullDisk{}})
+	closing := make(chan struct{})
+	defer close(closing)
+	full := httptest.NewServer(httpapi.New(httpapi.Config{
+		Control: c, Store: e.store, Bootstrap: migration.NewSecret(bootstrap), Log: zap.NewNop(), EventsEvery: time.Second, Closing: closing,
+		Now: func() time.Time { return time.Now().UTC() },
+	}))
+	defer full.Close()
+	e.server.Close()
+	e.server = full
+	p := e.as(e.owner, "POST", "/v1/vault/rotate", nil, 503)
+	if !strings.Contains(p["detail"].(string), "the disk of the database is full") || !strings.Contains(p["remedy"].(string), "Make room") || p["traceId"] != nil {
+		t.Errorf("got %v", p)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/client"
 	"github.com/mailhaul/mailhaul/pkg/control"
 	"github.com/mailhaul/mailhaul/pkg/migration"
+	"github.com/mailhaul/mailhaul/pkg/store"
 )
 
 // statuses are the HTTP statuses of codes; a code that is not here is 422: the request
@@ -46,6 +47,11 @@ func (a *api) problem(err error) *client.Problem {
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return problemOf(http.StatusServiceUnavailable, migration.Internal, "the answer took too long; ask again")
+	}
+	if errors.Is(err, store.ErrNoRoom) {
+		p = problemOf(http.StatusServiceUnavailable, migration.Internal, store.ErrNoRoom.Error()+": nothing was changed")
+		p.Remedy = "Make room there and ask again; what was under way goes on by itself."
+		return p
 	}
 	f := migration.AsFault(err)
 	if f.Code == migration.Internal {

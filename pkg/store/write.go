@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -38,7 +37,7 @@ func (s *Store) tryWrite(ctx context.Context, what string, twiceIsOnce bool, do 
 			return nil
 		}
 		if !again || try == writeTries || ctx.Err() != nil {
-			return fmt.Errorf("%s: %w", what, err)
+			return failed(what, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -51,7 +50,7 @@ func (s *Store) tryWrite(ctx context.Context, what string, twiceIsOnce bool, do 
 // writeStream is write for a do that cannot be run again.
 func (s *Store) writeStream(ctx context.Context, what string, do func(tx *sql.Tx) error) error {
 	if _, err := s.writeOnce(ctx, false, do); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return failed(what, err)
 	}
 	return nil
 }
