@@ -39,6 +39,15 @@ func (w *world) mbsync() {
 // put appends messages to a folder of a server.
 func put(t *testing.T, port int, folder string, bodies ...string) {
 	t.Helper()
+	var messages []mailbox.Message
+	for _, b := range bodies {
+		messages = append(messages, mailbox.Message{Body: strings.NewReader(b), Size: int64(len(b)), Date: time.Unix(1_600_000_000, 0)})
+	}
+	putMessages(t, port, folder, messages...)
+}
+
+func putMessages(t *testing.T, port int, folder string, messages ...mailbox.Message) {
+	t.Helper()
 	open := imapmail.NewOpener(accountOf(port), imapmail.Options{})
 	s, err := open(t.Context())
 	if err != nil {
@@ -54,9 +63,8 @@ func put(t *testing.T, port int, folder string, bodies ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range bodies {
-		m := mailbox.NewMessage{Message: mailbox.Message{Body: strings.NewReader(b), Size: int64(len(b)), Date: time.Unix(1_600_000_000, 0)}}
-		if err := a.Add(t.Context(), m); err != nil {
+	for _, m := range messages {
+		if err := a.Add(t.Context(), mailbox.NewMessage{Message: m}); err != nil {
 			t.Fatal(err)
 		}
 	}
