@@ -14,6 +14,9 @@ const (
 	spacing = 50 * time.Millisecond
 	// capacityAge is how long a count of the workers' slots is taken for true.
 	capacityAge = 2 * time.Second
+	// lastWords bounds the admission under way when the process ends: users whose leases
+	// are taken and whose tasks are not in the queue would wait for the reconciler.
+	lastWords = 3 * time.Second
 )
 
 // Admitter puts users that are due into the queue.
@@ -42,8 +45,11 @@ func (a *Admitter) Kick() {
 	}
 }
 
-// Run admits until ctx ends.
+// Run admits until ctx ends, and brings the admission under way to its end.
 func (a *Admitter) Run(ctx context.Context) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, cancel) })()
 	var ticks <-chan time.Time
 	if a.tick > 0 {
 		t := time.NewTicker(a.tick)
@@ -51,7 +57,7 @@ func (a *Admitter) Run(ctx context.Context) error {
 		ticks = t.C
 	}
 	for {
-		if err := a.admit(ctx); err != nil && ctx.Err() == nil {
+		if err := a.admit(work); err != nil && ctx.Err() == nil {
 			a.log.Warn("admission failed", zap.Error(err))
 		}
 		select {

@@ -117,6 +117,29 @@ func TestWithoutWorkersNobodyIsAdmitted(t *testing.T) {
 	}
 }
 
+// ending is a queue whose process ends while it takes the first task.
+type ending struct {
+	*fakeQueue
+	end context.CancelFunc
+}
+
+func (q ending) Enqueue(ctx context.Context, l migration.Lease) error {
+	q.end()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return q.fakeQueue.Enqueue(ctx, l)
+}
+
+func TestAProcessThatEndsEnqueuesWhomItAdmitted(t *testing.T) {
+	db, q := newStore(t, 3), &fakeQueue{capacity: 3}
+	ctx, end := context.WithCancel(t.Context())
+	must(t, NewAdmitter(db, ending{q, end}, 0, zaptest.NewLogger(t)).Run(ctx))
+	if n := len(leases(t, db)); n != 3 || len(q.tasks) != n {
+		t.Errorf("%d tasks for %d leases, want 3", len(q.tasks), n)
+	}
+}
+
 func TestALostTaskIsAdmittedAgain(t *testing.T) {
 	db, q := newStore(t, 1), &fakeQueue{capacity: 1}
 	a := NewAdmitter(db, q, 0, zaptest.NewLogger(t))
