@@ -21,7 +21,7 @@ build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
 
 test:
-	.ci/deps dovecot-imapd redis-server postgresql python3 gcc libc6-dev
+	.ci/deps dovecot-imapd isync redis-server postgresql python3 gcc libc6-dev
 	$(GO) test -race -shuffle=on ./...
 
 check:
