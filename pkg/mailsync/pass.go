@@ -77,7 +77,7 @@ type work struct {
 	bad, probing bool
 	// hangups counts how often the target hung up at a message given alone.
 	hangups map[mailbox.UID]int
-	// overtaken counts how often messages came in between looking and writing.
+	// overtaken counts how often the target was another between looking and writing.
 	overtaken int
 	// settled is set once the folder has rested after an unsure APPEND: its tail is
 	// then read over a new connection.

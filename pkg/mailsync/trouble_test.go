@@ -186,6 +186,30 @@ func TestArrivalBetweenLooksWithoutStatus(t *testing.T) {
 	})
 }
 
+// A folder that nobody has opened yet may have one UIDVALIDITY for whoever asks and
+// another for who opens it first; one that changes again and again is an error.
+func TestValidityBetweenAskingAndOpening(t *testing.T) {
+	for times, fails := range map[int]bool{1: false, 100: true} {
+		synctest.Test(t, func(t *testing.T) {
+			p, _, _, run := oddPair(t)
+			p.source.Deliver("INBOX", letter("one"), day)
+			p.target.Step = func(op string) mailboxtest.Fate {
+				if op == "select" && times > 0 {
+					times--
+					p.target.Folder("INBOX").Validity++
+				}
+				return mailboxtest.Done
+			}
+			if _, err := run(); (err != nil) != fails {
+				t.Errorf("changed %d times more: %v", times, err)
+			}
+			if !fails {
+				p.same()
+			}
+		})
+	}
+}
+
 // A takeover of a folder that is renumbered still waits for what is under way.
 func TestRenumberedWhileUnsure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

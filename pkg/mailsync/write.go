@@ -185,7 +185,8 @@ func (x *folderWrite) commit(ctx context.Context) error {
 // open makes and opens the target folder, if anything is to be done in it. Where
 // messages have come in since its tail was read, they have to be looked at first.
 func (x *folderWrite) open(ctx context.Context) error {
-	if x.rec.TargetValidity == 0 && x.f.dst != nil {
+	hearsay := x.rec.TargetValidity == 0 // nothing is recorded under what the survey was told
+	if hearsay && x.f.dst != nil {
 		x.rec.TargetValidity = x.f.dst.UIDValidity
 	}
 	if len(x.prep.copy)+len(x.prep.changes)+len(x.prep.adopt)+len(x.prep.place) == 0 || x.prep.create && len(x.prep.copy) == 0 {
@@ -207,16 +208,26 @@ func (x *folderWrite) open(ctx context.Context) error {
 		return err
 	}
 	if v := x.rec.TargetValidity; v != 0 && v != x.selected.UIDValidity {
+		// Courier draws one at each STATUS, until a folder is opened for the first time.
+		if hearsay && x.f.overtaken < 3 {
+			x.rec.TargetValidity = 0
+			return x.lookAgain()
+		}
 		return migration.NewFault(migration.SourceChanged, migration.ScopeFolder, migration.Target,
 			"the target folder's UIDVALIDITY changed while the pass ran", nil)
 	}
 	x.rec.TargetValidity, x.f.dst.UIDValidity = x.selected.UIDValidity, x.selected.UIDValidity
 	if x.f.overtaken < 3 && x.f.unexplained(x.selected.UIDNext).Minus(mailbox.Span(1, x.prep.tailRead-1)).Len() > 0 {
-		x.f.overtaken++
-		x.f.fresh, x.again = true, true
-		return errAborted
+		return x.lookAgain()
 	}
 	return nil
+}
+
+// lookAgain has the folder taken up anew, with its tail read.
+func (x *folderWrite) lookAgain() error {
+	x.f.overtaken++
+	x.f.fresh, x.again = true, true
+	return errAborted
 }
 
 // carryFlags adopts, places, and applies flag changes: first at the target, then in
