@@ -160,7 +160,10 @@ func play(c net.Conn, a attack) {
 		}
 		var size int64
 		if at := strings.LastIndexByte(line, '{'); at > 0 && verb == "APPEND" {
-			_, _ = fmt.Sscanf(line[at:], "{%d+}", &size)
+			_, _ = fmt.Sscanf(line[at:], "{%d", &size)
+			if !strings.Contains(line[at:], "+}") {
+				_, _ = io.WriteString(c, "+ go\r\n")
+			}
 			_, _ = io.CopyN(io.Discard, in, size+2)
 		}
 		if verb == a.at {
