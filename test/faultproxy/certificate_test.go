@@ -19,6 +19,7 @@ import (
 // TestCertificatesAreJudgedEachForItsReason: in front of a real server, with what an
 // operator may trust in an authority's place.
 func TestCertificatesAreJudgedEachForItsReason(t *testing.T) {
+	t.Parallel()
 	server := servers.Dovecot(t, servers.DovecotConfig{})
 	for name, x := range map[string]struct {
 		host    string
@@ -88,6 +89,7 @@ func anyOne(string) migration.Trust { return migration.Trust{TLSInsecure: true} 
 // TestSomebodyInBetweenGetsNoPassword strips STARTTLS, or puts words of its own before
 // TLS begins.
 func TestSomebodyInBetweenGetsNoPassword(t *testing.T) {
+	t.Parallel()
 	server := servers.Dovecot(t, servers.DovecotConfig{})
 	cert, pool, err := faultproxy.Certificate("127.0.0.1", time.Hour)
 	if err != nil {
@@ -126,6 +128,7 @@ func TestSomebodyInBetweenGetsNoPassword(t *testing.T) {
 
 // TestSyncTakesAPin: the command line refuses, names the pin, and takes it.
 func TestSyncTakesAPin(t *testing.T) {
+	t.Parallel()
 	server, target := servers.Dovecot(t, servers.DovecotConfig{}), servers.Dovecot(t, servers.DovecotConfig{})
 	fill(t, server, 2)
 	mailhaul := filepath.Join(t.TempDir(), "mailhaul")

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -161,6 +163,15 @@ var table = []harm{
 
 func answer(words string) faultproxy.Fault {
 	return faultproxy.Fault{Kind: faultproxy.Answer, Words: words}
+}
+
+// All of them wait, most of the time, for a patience to end or a folder to settle.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
 }
 
 // TestEveryHarmEndsInItsCode does every harm at every stage of either side, through
