@@ -57,7 +57,7 @@ func (b *opening) session() *session {
 func quirks(greeting string) mailbox.Naming {
 	switch {
 	case strings.Contains(greeting, "Cyrus IMAP"):
-		return mailbox.Naming{Forbidden: "!\"%/;<>\\`{|}", MaxBytes: 300}
+		return mailbox.Naming{Forbidden: "!\"%/;<>\\`{|}"}
 	case strings.Contains(greeting, "Courier-IMAP"):
 		return mailbox.Naming{Forbidden: "/"}
 	}

@@ -79,9 +79,6 @@ type Naming struct {
 	Delimiter string // one character; "" where the server has no hierarchy
 	// Forbidden are characters that the server refuses inside a part of a name.
 	Forbidden string
-	// MaxBytes bounds a whole name as the server spells it (modified UTF-7); 0:
-	// not known.
-	MaxBytes int
 	// FoldsCase says that names that differ only in case are one folder.
 	FoldsCase bool
 }

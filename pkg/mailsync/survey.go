@@ -280,8 +280,7 @@ func (p *pass) makeFolders(ctx context.Context, queue []*work) error {
 	for i, err := range answers {
 		w := missing[i]
 		if err == nil {
-			w.dst = &mailbox.Status{UIDNext: 1}
-			w.rec.TargetValidity, w.rec.TargetSeen = 0, 1 // of one that was there before
+			w.made()
 			continue
 		}
 		fault := migration.AsFault(err)
@@ -290,7 +289,13 @@ func (p *pass) makeFolders(ctx context.Context, queue []*work) error {
 		}
 		w.refused = fault
 	}
-	return nil
+	return p.makeShorter(ctx, s, missing)
+}
+
+// made notes that the target folder is there now.
+func (w *work) made() {
+	w.dst, w.refused = &mailbox.Status{UIDNext: 1}, nil
+	w.rec.TargetValidity, w.rec.TargetSeen = 0, 1 // of one that was there before
 }
 
 // carrySubscriptions brings the target's subscriptions in step where the source's
