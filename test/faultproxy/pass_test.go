@@ -93,6 +93,7 @@ func (p *pair) fillFolders(messages int, names ...string) {
 // TestADisconnectAfterEveryMessageGetsOn: whoever hangs up, every connection brings
 // something, and in the end all is there, once.
 func TestADisconnectAfterEveryMessageGetsOn(t *testing.T) {
+	t.Parallel()
 	const messages = 5
 	for name, strike := range map[string]func(p *pair){
 		"source": func(p *pair) {
@@ -141,6 +142,7 @@ func TestALostReplyDoublesNothing(t *testing.T) {
 // TestOneBadThingNeverStopsTheRest: a folder or a message that fails every time leaves
 // all others copied, and is told of.
 func TestOneBadThingNeverStopsTheRest(t *testing.T) {
+	t.Parallel()
 	const whole, bad = 9, 3 // messages in the good folders, and in the bad one
 	for name, x := range map[string]struct {
 		source, target faultproxy.Fault
@@ -196,6 +198,7 @@ func strikeIf(p *faultproxy.Proxy, f faultproxy.Fault) {
 // TestEachSidesHarmEndsThePass: what never stops ends the pass in its code, with the
 // side at which it is.
 func TestEachSidesHarmEndsThePass(t *testing.T) {
+	t.Parallel()
 	backoff := answer("NO Request is throttled. Suggested Backoff Time: 2500 milliseconds")
 	for _, x := range []struct {
 		at    string

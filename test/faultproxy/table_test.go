@@ -178,6 +178,7 @@ func TestMain(m *testing.M) {
 // TLS and plain, and holds what comes of it to the catalogue of failures, to the time
 // that the server asked for, and to the bound.
 func TestEveryHarmEndsInItsCode(t *testing.T) {
+	t.Parallel()
 	server := servers.Dovecot(t, servers.DovecotConfig{})
 	fill(t, server, 3)
 	cert, pool, err := faultproxy.Certificate("127.0.0.1", time.Hour)
