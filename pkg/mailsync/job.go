@@ -39,8 +39,8 @@ type Job struct {
 	Stop <-chan struct{}
 	// Observe is told the tally after each window; nil: nobody.
 	Observe func(migration.Tally)
-	// Unsettled says that what an earlier pass sent to this target mailbox may still
-	// reach it. Records tell where; where there are none, all folders settle first.
+	// Unsettled says that what somebody else sent to this target mailbox may still reach
+	// it, and that no records tell of it: where there are none, all folders settle first.
 	Unsettled bool
 	// DryRun surveys and plans, and changes nothing anywhere: no record either.
 	DryRun bool

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/mailsync"
 	"github.com/mailhaul/mailhaul/pkg/migration"
@@ -57,6 +58,33 @@ func TestADoubledTaskRunsOnce(t *testing.T) {
 	}
 	if runs != 1 {
 		t.Errorf("ran %d times", runs)
+	}
+}
+
+// TestOnlyWhoIsNewDoubtsItsMailbox: a pass that died has left its mark in the records, if
+// it sent anything; who was removed has left none.
+func TestOnlyWhoIsNewDoubtsItsMailbox(t *testing.T) {
+	w := newWorld(t, nil, alice())
+	told := map[bool]bool{}
+	for _, isNew := range []bool{false, true} {
+		l := w.admit()
+		_, err := w.db.Claim(t.Context(), l.Token, "w")
+		must(t, err)
+		next := migration.UserState{Status: migration.UserQueued, NextRunAt: time.Now().UTC().Add(-time.Second)}
+		if !isNew {
+			next.Takeovers, next.Yielded = 1, true
+		}
+		must(t, w.db.Release(t.Context(), l.Token, true, next))
+		w.engine(func(_ context.Context, job mailsync.Job) (mailsync.Outcome, error) {
+			told[isNew] = job.Unsettled
+			return mailsync.Outcome{}, nil
+		})
+		u := w.run()
+		_, err = w.db.SyncUsersNow(t.Context(), w.batch.ID, u.LastSyncedAt)
+		must(t, err)
+	}
+	if told[false] || !told[true] {
+		t.Errorf("unsettled by whether the user is new: %v", told)
 	}
 }
 

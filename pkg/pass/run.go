@@ -192,7 +192,7 @@ func (p *pass) sync(ctx context.Context) error {
 	})()
 	out, err := p.r.Engine.Run(ctx, mailsync.Job{
 		Source: p.source.open, Target: p.target.open,
-		Records: records{p.r.Store, p.lease.Token, p.log}, Unsettled: p.lease.Unsettled,
+		Records: records{p.r.Store, p.lease.Token, p.log}, Unsettled: p.lease.Unsettled && p.newHere(),
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
 		Yield: p.yield, Stop: stop, Observe: p.counted.observe,
 	})
@@ -206,6 +206,13 @@ func (p *pass) sync(ctx context.Context) error {
 		return fmt.Errorf("sync: %w", err)
 	}
 	return nil
+}
+
+// newHere tells whether no pass of this user can have gone before. One that has put its
+// mark into the records before it sent anything: they are to be believed. Of another
+// user with the same mailbox, who was removed, nothing is left but the lease.
+func (p *pass) newHere() bool {
+	return !p.user.Yielded && p.user.Takeovers == 0 && p.user.Attempts == 0
 }
 
 // verify compares both sides. It changes nothing, so it is broken off at once when
