@@ -77,12 +77,12 @@ func (s *service) ownToken() string {
 // observe notes the batch's statuses until the function that it returns is called.
 func (s *service) observe() (end func() []string) {
 	over, seen := make(chan struct{}), make(chan []string)
+	statuses := []string{s.batch().Status} // before anything that the caller does next
 	go func() {
-		var statuses []string
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			if now := s.batch().Status; len(statuses) == 0 || statuses[len(statuses)-1] != now {
+			if now := s.batch().Status; statuses[len(statuses)-1] != now {
 				statuses = append(statuses, now)
 			}
 			select {
