@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -53,16 +54,34 @@ func tempDir(t testing.TB) string {
 	return dir
 }
 
-// freePort returns a loopback port that nobody listens on. Somebody else may take it
-// before the server does; starting is tried again then.
+// Ports below those that the kernel gives to outgoing connections (Linux: from 32768).
+// A server that is restarted finds its port again, and a client that knocks meanwhile
+// cannot be connected with itself.
+const lowestPort, highestPort = 12000, 32000
+
+// given are the ports that this test program has given away.
+var given sync.Map
+
+// freePort returns a loopback port that nobody listens on now, and that it has not
+// returned before. Ports are tried from a random one on, so that two test programs at
+// once seldom meet; where they do, starting a server is tried again.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
+	port := lowestPort + rand.IntN(highestPort-lowestPort)
+	for range highestPort - lowestPort {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			_ = l.Close()
+			if _, known := given.LoadOrStore(port, true); !known {
+				return port
+			}
+		}
+		if port++; port == highestPort {
+			port = lowestPort
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port of the loopback is free")
+	return 0
 }
 
 // process is one server process; out is what it wrote to its standard streams.
