@@ -216,6 +216,7 @@ func (a *appender) literal(c *command, head string, size int64) (taken bool, err
 	if err := a.out.Flush(); err != nil {
 		return false, a.session.broken(a.what())
 	}
+	acknowledgeAtOnce(a.session.conn.raw)
 	a.session.conn.await(1)
 	defer a.session.conn.await(-1)
 	a.mu.Lock()

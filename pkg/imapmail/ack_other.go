@@ -1,0 +1,7 @@
+//go:build !linux
+
+package imapmail
+
+import "net"
+
+func acknowledgeAtOnce(net.Conn) {}
