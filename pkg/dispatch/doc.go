@@ -23,5 +23,7 @@
 //  4. What operators have removed is deleted once no pass holds it.
 //
 // No wall clocks of different machines are compared. An observer that was itself
-// frozen forgets what it has seen and begins to watch anew.
+// frozen forgets what it has seen and begins to watch anew. So does one whose look took
+// long, because the database was away or somebody held its lock: a look waits for all
+// that a beat waits for.
 package dispatch

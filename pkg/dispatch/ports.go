@@ -21,6 +21,9 @@ type Store interface {
 	Admissions
 	UserByID(ctx context.Context, id int64) (migration.User, error)
 	BatchByID(ctx context.Context, id int64) (migration.Batch, error)
+	// WatchLeases is LiveLeases, and is held up by whatever holds up the holders' beats: a
+	// counter that stands still from one look to the next could have moved.
+	WatchLeases(ctx context.Context) ([]migration.Lease, error)
 	// Progressed is whether the lease has committed a window.
 	Progressed(ctx context.Context, token int64) (bool, error)
 	// Release frees a lease whose holder is gone (dead: the next one of the mailbox is

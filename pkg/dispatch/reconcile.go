@@ -38,7 +38,7 @@ func (r *reconciler) run(ctx context.Context) error {
 }
 
 func (r *reconciler) reconcile(ctx context.Context) error {
-	leases, err := r.store.LiveLeases(ctx)
+	leases, err := r.store.WatchLeases(ctx)
 	if err != nil {
 		return fmt.Errorf("list leases: %w", err)
 	}

@@ -103,17 +103,32 @@ func anys(ids []int64) []any {
 
 // LiveLeases returns all leases that are queued or running.
 func (s *Store) LiveLeases(ctx context.Context) ([]migration.Lease, error) {
-	var out []migration.Lease
-	err := each(ctx, s.r, func(rows *sql.Rows) error {
+	out, err := liveLeases(ctx, s.r)
+	if err != nil {
+		return nil, fmt.Errorf("list leases: %w", err)
+	}
+	return out, nil
+}
+
+// WatchLeases is LiveLeases for whoever judges holders by their counters: it waits for
+// its turn to write, as their beats do. On SQLite somebody who writes for long holds up
+// all beats and no reading; who read on would see counters stand still that cannot move.
+func (s *Store) WatchLeases(ctx context.Context) (out []migration.Lease, err error) {
+	err = s.write(ctx, "list leases", func(tx *sql.Tx) (err error) {
+		out, err = liveLeases(ctx, tx)
+		return err
+	})
+	return out, err
+}
+
+func liveLeases(ctx context.Context, q querier) (out []migration.Lease, err error) {
+	err = each(ctx, q, func(rows *sql.Rows) error {
 		var l migration.Lease
 		err := rows.Scan(leaseDest(&l)...)
 		out = append(out, l)
 		return err
 	}, `SELECT `+leaseColumns+` FROM leases WHERE state <> 'free' ORDER BY token`)
-	if err != nil {
-		return nil, fmt.Errorf("list leases: %w", err)
-	}
-	return out, nil
+	return out, err
 }
 
 // LeaseOfUser finds the lease that a user's pass holds or awaits, and whether there
