@@ -9,13 +9,14 @@
 # make matrix   awkward mail between every two servers and without each capability, as a table
 # make crash    deaths at each point of a pass, in memory and of real processes, as a table; SEED=n begins with the nth
 # make bench-fleet  limits, fairness and the price of scheduling, measured beside their targets
-# make bench    the speed table against mbsync and the raw ceiling (root; see bench/README.md)
+# make bench    speed, memory and costs beside their targets, the raw ceiling and other tools, some 20 minutes; BENCH_ROWS=a,b (root; see bench/README.md)
+# make bench-engine  the engine alone, for benchstat: time and allocations a message (see docs/performance.md)
 
 GO   ?= go
 # The linter is pinned in a module of its own, so that its dependencies are not ours.
 LINT  = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test check fmt docs matrix chaos crash drain fuzz bench bench-fleet
+.PHONY: build test check fmt docs matrix chaos crash drain fuzz bench bench-engine bench-fleet
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -62,5 +63,9 @@ bench-fleet:
 	$(GO) test ./bench/fleet -run '^$$' -bench . -benchtime 1x -timeout 40m
 
 bench:
-	.ci/deps dovecot-imapd isync openssl python3
-	bench/run.sh
+	.ci/deps dovecot-imapd isync openssl python3 redis-server
+	cd bench && PYTHONDONTWRITEBYTECODE=1 GO=$(GO) python3 -m table
+
+COUNT ?= 6
+bench-engine:
+	$(GO) test ./pkg/mailsync -run '^$$' -bench Engine -benchtime 100x -count $(COUNT)

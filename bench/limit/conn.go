@@ -70,7 +70,7 @@ func (c *conn) until(tag string, keep bool, text func(line string, lits [][]byte
 			}
 			check(err)
 			line.Write(s)
-			n, ok := literal(s)
+			n, ok := announced(s)
 			if !ok {
 				break
 			}
@@ -101,7 +101,8 @@ func (c *conn) until(tag string, keep bool, text func(line string, lits [][]byte
 
 var bytesRead, bytesWritten, msgs atomic.Int64
 
-func literal(s []byte) (int, bool) {
+// announced is the length of the literal that follows a line.
+func announced(s []byte) (int, bool) {
 	s = bytes.TrimRight(s, "\r\n")
 	if len(s) == 0 || s[len(s)-1] != '}' {
 		return 0, false

@@ -119,6 +119,10 @@ func fetch(c *conn, q chan job, keep bool, out func(message)) {
 // store appends what comes from in, multi messages in one APPEND, up to window
 // APPENDs unanswered.
 func store(c *conn, in chan message) {
+	if *literal == "sync" {
+		storeSync(c, in)
+		return
+	}
 	acks := make(chan string, *window)
 	done := make(chan struct{})
 	go func() {
@@ -162,23 +166,6 @@ func store(c *conn, in chan message) {
 	flush()
 	close(acks)
 	<-done
-}
-
-func makeFolders(fs []folder) {
-	c := login(*dstAddr, *user)
-	var tags []string
-	for _, f := range fs {
-		if !strings.EqualFold(strings.Trim(f.name, `"`), "INBOX") {
-			tags = append(tags, c.send("CREATE "+f.name))
-		}
-		if f.subscribed {
-			tags = append(tags, c.send("SUBSCRIBE "+f.name))
-		}
-	}
-	for _, t := range tags {
-		c.until(t, true, nil)
-	}
-	c.Close()
 }
 
 func queue(jobs []job) chan job {

@@ -5,6 +5,7 @@
 //	limit write -src ... -dst ... -multi 1|50 -conns N      APPEND of everything, prepared in memory
 //	limit copy  -src ... -dst ... -multi 1|50 -conns N      both at once, streamed
 //	            [-select]                                   with the target folder selected
+//	            [-literal sync]                             one APPEND a round trip: no LITERAL+
 //	limit noop  -src ... [-how status|flags] -conns N -users FILE   the cheapest "anything new?"
 //
 // It prints one line: mode conns multi messages bytes seconds msgs/s MB/s.
@@ -28,6 +29,7 @@ var (
 	conns   = flag.Int("conns", 1, "connections to each server")
 	multi   = flag.Int("multi", 1, "messages in one APPEND")
 	chunk   = flag.Int("chunk", 250, "messages in one FETCH when conns > 1; 0: one FETCH a folder")
+	literal = flag.String("literal", "plus", "plus (LITERAL+, pipelined) or sync (the server is waited for before each message)")
 	window  = flag.Int("window", 200, "APPEND commands in flight")
 	useTLS  = flag.Bool("tls", false, "")
 	how     = flag.String("how", "status", "noop: status (LIST-STATUS) or flags (UID FETCH 1:* FLAGS)")
