@@ -37,3 +37,13 @@ func TestBarsEnd(t *testing.T) {
 		})
 	}
 }
+
+// A batch in step says so, also while some of its users are being synced again.
+func TestInStep(t *testing.T) {
+	counts := map[string]int{"total": 9, "synced": 3, "incrementalSyncing": 2, "queued": 2, "waiting": 1, "failed": 1}
+	for status, want := range map[string]int{"Syncing": 5, "SyncedWithErrors": 8} {
+		if got := inStep(client.Batch{Status: status, Counts: counts}); got != want {
+			t.Errorf("%s: %d in step, want %d", status, got, want)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mailhaul/mailhaul/pkg/client"
+	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
 func newBatchCommand(g *global) *cobra.Command {
@@ -72,9 +73,15 @@ var batchColumns = []column[client.Batch]{
 	{"TIME LEFT", timeLeft},
 }
 
-// inStep counts the users whose latest sync ended well.
+// inStep counts the users whose latest sync ended well. Once the batch is synced, those
+// who are due again or wait are among them.
 func inStep(b client.Batch) int {
-	return b.Counts["synced"] + b.Counts["incrementalSyncing"] + b.Counts["completed"] + b.Counts["completedWithWarnings"]
+	n := b.Counts["synced"] + b.Counts["incrementalSyncing"] + b.Counts["completed"] + b.Counts["completedWithWarnings"]
+	switch migration.BatchStatus(b.Status) {
+	case migration.BatchSynced, migration.BatchSyncedWithErrors:
+		n += b.Counts["queued"] + b.Counts["waiting"]
+	}
+	return n
 }
 
 func timeLeft(b client.Batch) string {
