@@ -175,7 +175,7 @@ func watchPeak(pid int) <-chan int {
 	peak := make(chan int, 1)
 	go func() {
 		last := 0
-		for {
+		for tick := time.Tick(5 * time.Millisecond); ; <-tick {
 			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 			_, line, found := strings.Cut(string(status), "VmHWM:")
 			if err != nil || !found { // it has ended
@@ -183,7 +183,6 @@ func watchPeak(pid int) <-chan int {
 				return
 			}
 			_, _ = fmt.Sscan(line, &last)
-			time.Sleep(5 * time.Millisecond)
 		}
 	}()
 	return peak
