@@ -1,14 +1,16 @@
 """A hundred mailboxes through queue and store, beside tools that run once a mailbox."""
-import os
+import contextlib
 import statistics
+import sys
+import tempfile
 
-from table.processes import Run, peak
-from table.result import Line, against, seconds
+from table.result import Line, against, median, seconds
 from table.service import Service
 from table.stage import faults
 from table.wan import DELAY
 
 USERS, MESSAGES = 100, 50
+CEILING = "doveadm-backup"
 ONCE = 4        # processes of a peer at once, initial
 AT_ONCE = 64    # passes, and a peer's processes, over 50 ms
 
@@ -17,40 +19,44 @@ def fleet(t):
     return t.mixed("m", t.size(USERS), MESSAGES, keep=False)
 
 
-def service(t, stage, name, n, ends, concurrency=AT_ONCE, limit=AT_ONCE):
-    """A new service between the two servers, to be entered; n numbers it."""
-    s = Service(os.path.join(stage.dir, f"service-{name}-{n}"), t.programs, concurrency)
-    return s, {"old": (ends or {}).get("src_port", stage.env["SRC_PORT"]), "new": (ends or {}).get("dst_port", stage.env["DST_PORT"])}, limit
+@contextlib.contextmanager
+def service(t, stage, pairs, ends=None, concurrency=AT_ONCE, limit=AT_ONCE):
+    """A new service between the two servers, with a batch of these (source, target) users."""
+    where = tempfile.mkdtemp(prefix="service.", dir=stage.dir)
+    with Service(where, t.programs, concurrency) as s:
+        ends = {"src_port": stage.env["SRC_PORT"], "dst_port": stage.env["DST_PORT"], **(ends or {})}
+        s.endpoint("old", ends["src_port"], limit)
+        s.endpoint("new", ends["dst_port"], limit)
+        s.batch(pairs, stage.env["PASSWORD"])
+        yield s
 
 
-def prepare(s, ports, limit, pairs, password):
-    for name, port in ports.items():
-        s.endpoint(name, port, limit)
-    s.batch(pairs, password)
+def not_synced(s, n):
+    """What is wrong, where not all n are in step."""
+    return [] if s.synced() == n else [f"{s.synced()} of {n} synced"]
 
 
 def fleet_initial(t):
-    stage, users, runs = t.stage(), fleet(t), []
-    for n in range(min(3, t.runs)):
+    stage, users = t.stage(), fleet(t)
+    ours, peers, wrong = [], {p: [] for p in t.peers}, set()
+    for n in range(t.runs):
         stage.restore(users)
-        s, ports, limit = service(t, stage, "initial", n, None, limit=8)
-        with s:
-            prepare(s, ports, limit, [(u, u) for u in users], stage.env["PASSWORD"])
-            wall, cpu = s.all_at_once("start", len(users))
-            runs.append(Run(wall, cpu, 0, peak(s.worker), 0, 0, "" if s.synced() == len(users) else f"{s.synced()} synced"))
-    wrong = faults(stage.judge(users))
-    peers = {}
-    for tool in t.peers:
-        stage.restore(users)
-        for u in users:
-            stage.set_up(tool, u)
-        peers[tool] = [stage.run_many(tool, users, ONCE)]
-    ours = statistics.median(r.wall for r in runs)
-    base = peers.get("doveadm-backup", [None])[0]
+        with service(t, stage, [(u, u) for u in users], limit=20) as s:
+            ours.append(s.all_at_once("start", len(users))[0])
+            wrong |= set(not_synced(s, len(users)))
+        if n == 0:
+            wrong |= {faults(stage.judge(users))} - {"same"}
+        for tool in peers if n < t.peer_runs else [p for p in peers if p == CEILING]:
+            stage.restore(users)
+            for u in users:
+                stage.set_up(tool, u)
+            peers[tool].append(stage.run_many(tool, users, ONCE))
+        print(f"# {n} fleet-initial: {ours[-1]:.2f} s;", ", ".join(f"{k} {v[-1].wall:.2f} s" for k, v in peers.items()), file=sys.stderr, flush=True)
+    mine = statistics.median(ours)
+    base = median(peers[CEILING]) if peers.get(CEILING) else None
     yield Line("fleet-initial", f"{len(users)} mailboxes x {MESSAGES} messages, initial, through queue and store; raw: doveadm -P{ONCE}",
-               "<= doveadm -P4", seconds(ours), seconds(base.wall) if base else "–", ours / base.wall if base else None,
-               ours <= base.wall if base else None, ", ".join(f"{k} -P{ONCE} {against(v, base.wall if base else ours)}" for k, v in peers.items()),
-               "; ".join({r.faults for r in runs if r.faults} | ({wrong} - {"same"})))
+               "<= doveadm", seconds(mine), seconds(base) if base else "–", mine / base if base else None, mine <= base if base else None,
+               ", ".join(f"{k} -P{ONCE} {against(v, base or mine)}" for k, v in peers.items()), "; ".join(wrong))
 
 
 def fleet_noop(t):
@@ -58,16 +64,15 @@ def fleet_noop(t):
     stage.restore(users)
     walls, cpus, raw, peers = [], [], [], {}
     with stage.delayed(DELAY) as far:
-        s, ports, limit = service(t, stage, "noop", 0, far.ends)
-        with s:
-            prepare(s, ports, limit, [(u, u) for u in users], stage.env["PASSWORD"])
+        with service(t, stage, [(u, u) for u in users], far.ends) as s:
             s.all_at_once("start", len(users))
-            for _ in range(t.runs):
+            for n in range(t.runs):
                 wall, cpu = s.all_at_once("sync", len(users))
                 walls.append(wall)
                 cpus.append(cpu)
                 raw.append(stage.run_many("limit-noop", users, AT_ONCE, far.ends))
-            wrong = "" if s.synced() == len(users) else f"{s.synced()} synced"
+                print(f"# {n} fleet-noop: {wall:.2f} s, CPU {cpu:.2f} s; raw {raw[-1]}", file=sys.stderr, flush=True)
+            wrong = "; ".join(not_synced(s, len(users)))
         for tool in t.peers:
             stage.restore(users)
             for u in users:

@@ -1,7 +1,7 @@
 """The most memory a process ever had (VmHWM)."""
 from imapraw import Conn
 from table.copies import MIXED, mixed
-from table.fleet import prepare, service
+from table.fleet import not_synced, service
 from table.processes import peak
 from table.result import Line, median
 from table.wan import DELAY
@@ -43,12 +43,9 @@ def together(t):
     pairs = [(sources[i % SOURCES], f"x{i:04d}") for i in range(n)]
     stage.restore([target for _, target in pairs])
     with stage.delayed(DELAY) as far:
-        s, ports, limit = service(t, stage, "together", 0, far.ends, concurrency=n, limit=n)
-        with s:
-            prepare(s, ports, limit, pairs, stage.env["PASSWORD"])
+        with service(t, stage, pairs, far.ends, concurrency=n, limit=n) as s:
             s.all_at_once("start", n)
-            mb, synced = peak(s.worker), s.synced()
+            mb, wrong = peak(s.worker), not_synced(s, n)
     most = far.tally[1]["most"]
     stage.restore([target for _, target in pairs])  # two gigabytes
-    return line(f"one worker, {n} mailboxes of {t.size(EACH)} mixed messages at once, 50 ms ({most} target connections at the most)", 1024, mb,
-                [] if synced == n else [f"{synced} synced"])
+    return line(f"one worker, {n} mailboxes of {t.size(EACH)} mixed messages at once, 50 ms ({most} target connections at the most)", 1024, mb, wrong)
