@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -22,8 +25,8 @@ func newTopCommand(g *global) *cobra.Command {
 	var once bool
 	cmd := &cobra.Command{
 		Use: "top", Short: "Show live who works, who waits and why", Args: cobra.NoArgs,
-		Long: "Show live who works, who waits and why: workers (with an owner's token), endpoints with their slots and what keeps others there, rates, " +
-			"and how long it takes until all that are due have had their pass. Every two seconds, until interrupted.",
+		Long: "Show live who works, who waits and why: workers (with an owner's token), endpoints with their slots (\"3/10 (now 5)\": 3 of 10 in use, of which 5 are given " +
+			"for now because the server asked for time) and what keeps others there, rates, and how long it takes until all that are due have had their pass. Every two seconds, until interrupted.",
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "look once (the rates are of a second) and end")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -49,13 +52,20 @@ func (g *global) top(ctx context.Context, c *client.Client, once bool) error {
 		return err
 	}
 	live := g.output == "table" && terminal(g.out) && !once
+	resized := make(chan os.Signal, 1)
+	if live {
+		signal.Notify(resized, syscall.SIGWINCH)
+		defer signal.Stop(resized)
+	}
+	last := fleet{Fleet: before}
+	show := func() error { return g.showFleet(last, live, once) }
 	if !once {
-		if err := g.showFleet(fleet{Fleet: before}, live, once); err != nil {
+		if err := show(); err != nil {
 			return err
 		}
 	}
 	for {
-		if err := g.wait(ctx, once); err != nil {
+		if err := g.wait(ctx, once, resized, show); err != nil {
 			return err
 		}
 		now, err := c.Fleet(ctx)
@@ -66,7 +76,8 @@ func (g *global) top(ctx context.Context, c *client.Client, once bool) error {
 		case err != nil:
 			return err
 		}
-		if err := g.showFleet(rated(before, now), live, once); err != nil || once {
+		last = rated(before, now)
+		if err := show(); err != nil || once {
 			return err
 		}
 		before = now
@@ -74,17 +85,24 @@ func (g *global) top(ctx context.Context, c *client.Client, once bool) error {
 }
 
 // wait is two seconds between two looks, and a little more than one, after which the
-// API looks anew, for the only one.
-func (g *global) wait(ctx context.Context, once bool) error {
+// API looks anew, for the only one. A terminal that is resized meanwhile is shown the
+// last look again.
+func (g *global) wait(ctx context.Context, once bool, resized <-chan os.Signal, show func() error) error {
 	pause := 2 * g.every
 	if once {
 		pause = g.every + g.every/10
 	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(pause):
-		return nil
+	for over := time.After(pause); ; {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-over:
+			return nil
+		case <-resized:
+			if err := show(); err != nil {
+				return err
+			}
+		}
 	}
 }
 
@@ -110,14 +128,16 @@ func (g *global) showFleet(f fleet, live, once bool) error {
 		return json.NewEncoder(g.out).Encode(f)
 	}
 	var page strings.Builder
-	if live {
-		page.WriteString(clearScreen)
-	}
 	writeFleet(&page, f)
-	if !live && !once {
-		page.WriteByte('\n')
+	text := page.String()
+	switch {
+	case live:
+		columns, lines := g.window()
+		text = clearScreen + fit(text, columns, lines)
+	case !once:
+		text += "\n"
 	}
-	_, err := fmt.Fprint(g.out, page.String())
+	_, err := fmt.Fprint(g.out, text)
 	return err
 }
 
@@ -151,7 +171,13 @@ func writeFleet(page *strings.Builder, f fleet) {
 
 var fleetColumns = []column[client.FleetAt]{
 	{"ENDPOINT", func(e client.FleetAt) string { return e.Name }},
-	{"SLOTS", func(e client.FleetAt) string { return fmt.Sprintf("%d/%d", sum(e.InUse), e.Limit) }},
+	{"SLOTS", func(e client.FleetAt) string {
+		text := fmt.Sprintf("%d/%d", sum(e.InUse), e.Limit)
+		if 0 < e.WorkingLimit && e.WorkingLimit < e.Limit {
+			text += fmt.Sprintf(" (now %d)", e.WorkingLimit)
+		}
+		return text
+	}},
 	{"RESYNCS", func(e client.FleetAt) string { return fmt.Sprintf("%d/%d", e.InUse["resync"], e.ResyncLimit) }},
 	{"IN USE", func(e client.FleetAt) string { return kinds(e.InUse) }},
 	{"DUE", func(e client.FleetAt) string { return kinds(e.Due) }},

@@ -19,9 +19,9 @@ func look(second int, messages, size int64) client.Fleet {
 			{ID: "w-2", Host: "h2", PID: 8, Version: "v1", State: "drained", Concurrency: 8, Since: at},
 		},
 		Endpoints: []client.FleetAt{
-			{Name: "new", InUse: map[string]int{"first": 3}, Limit: 20, ResyncLimit: 10, Due: map[string]int{"first": 40}},
+			{Name: "new", InUse: map[string]int{"first": 3}, Limit: 20, WorkingLimit: 20, ResyncLimit: 10, Due: map[string]int{"first": 40}},
 			{
-				Name: "old", InUse: map[string]int{"first": 2, "resync": 1}, Limit: 3, ResyncLimit: 1, Due: map[string]int{"first": 40, "resync": 2},
+				Name: "old", InUse: map[string]int{"first": 2, "resync": 1}, Limit: 7, WorkingLimit: 3, ResyncLimit: 1, Due: map[string]int{"first": 40, "resync": 2},
 				Waits: []client.Reason{{Kind: "parked", What: "endpoint old is parked\x1b[2J", Until: &at}},
 			},
 		},
@@ -33,7 +33,7 @@ func TestTop(t *testing.T) {
 	for _, want := range []string{
 		"100 messages/s, 1.0 MB/s; due: 2 resync, 40 first; until they have had their pass: 1h2m3s",
 		"w-1", "3/8", "drained", "2 workers, 3 passes, room for 8",
-		"old       3/3    1/1      1 resync, 2 first  2 resync, 40 first  endpoint old is parked[2J, until ",
+		"old       3/7 (now 3)  1/1      1 resync, 2 first  2 resync, 40 first  endpoint old is parked[2J, until ",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)

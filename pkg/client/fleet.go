@@ -48,12 +48,13 @@ type Fleet struct {
 
 // FleetAt is what goes on at one endpoint.
 type FleetAt struct {
-	Name        string         `json:"name" doc:"the endpoint's"`
-	InUse       map[string]int `json:"inUse" doc:"passes under way or about to begin, by kind"`
-	Limit       int            `json:"limit" doc:"passes at once"`
-	ResyncLimit int            `json:"resyncLimit" doc:"of those, resyncs"`
-	Due         map[string]int `json:"due" doc:"users that are due and have a side here, by kind of pass"`
-	Waits       []Reason       `json:"waits" nullable:"false" doc:"why those wait that do; empty: nothing here keeps them"`
+	Name         string         `json:"name" doc:"the endpoint's"`
+	InUse        map[string]int `json:"inUse" doc:"passes under way or about to begin, by kind"`
+	Limit        int            `json:"limit" doc:"passes at once"`
+	WorkingLimit int            `json:"workingLimit" doc:"passes at once for now: fewer than limit after it asked for time"`
+	ResyncLimit  int            `json:"resyncLimit" doc:"of those, resyncs"`
+	Due          map[string]int `json:"due" doc:"users that are due and have a side here, by kind of pass"`
+	Waits        []Reason       `json:"waits" nullable:"false" doc:"why those wait that do; empty: nothing here keeps them"`
 }
 
 // Copied counts what was copied since the midnight before last (UTC).

@@ -74,7 +74,7 @@ func fleetWire(v control.FleetView) client.Fleet {
 	}
 	for _, s := range v.Stations {
 		out.Endpoints = append(out.Endpoints, client.FleetAt{
-			Name: s.Name, InUse: byKind(s.InUse), Limit: s.MaxConcurrentMigrations, ResyncLimit: s.MaxConcurrentIncrementalSyncs,
+			Name: s.Name, InUse: byKind(s.InUse), Limit: s.MaxConcurrentMigrations, WorkingLimit: s.LimitAt(v.At), ResyncLimit: s.MaxConcurrentIncrementalSyncs,
 			Due: byKind(s.Due), Waits: reasonsWire(s.Waits(v.At)),
 		})
 	}

@@ -104,7 +104,7 @@ func TestWhyAUserWaits(t *testing.T) {
 		t.Fatalf("endpoints: %v", at)
 	}
 	one := at[0].(map[string]any)
-	if one["name"] != "new" || one["inUse"].(map[string]any)["first"] != 1.0 || one["due"].(map[string]any)["first"] != 2.0 || one["limit"] != 20.0 {
+	if one["name"] != "new" || one["inUse"].(map[string]any)["first"] != 1.0 || one["due"].(map[string]any)["first"] != 2.0 || one["limit"] != 20.0 || one["workingLimit"] != 20.0 {
 		t.Errorf("endpoint: %v", one)
 	}
 	if f["due"].(map[string]any)["first"] != 2.0 || f["etaSeconds"] != nil {
@@ -114,10 +114,14 @@ func TestWhyAUserWaits(t *testing.T) {
 	if err := e.store.SetPark(t.Context(), leases[0].TargetEndpointID, park); err != nil {
 		t.Fatal(err)
 	}
+	if _, _, _, err := e.store.Throttle(t.Context(), leases[0].TargetEndpointID, time.Now()); err != nil {
+		t.Fatal(err)
+	}
 	e.eventually("the view is new", func() bool {
 		f := e.as(viewer, "GET", inDefault+"/fleet", nil, 200)
-		waits := f["endpoints"].([]any)[0].(map[string]any)["waits"].([]any)
-		return len(waits) == 1 && waits[0].(map[string]any)["kind"] == "parked" && waits[0].(map[string]any)["until"] != nil
+		one := f["endpoints"].([]any)[0].(map[string]any)
+		waits := one["waits"].([]any)
+		return one["limit"] == 20.0 && one["workingLimit"] == 10.0 && len(waits) == 1 && waits[0].(map[string]any)["kind"] == "parked" && waits[0].(map[string]any)["until"] != nil
 	})
 }
 
