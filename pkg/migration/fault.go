@@ -110,7 +110,7 @@ var catalogue = map[Code]remedy{
 	CsvEncoding:           {Resubmit, "Save the file as UTF-8 and submit it again."},
 	CsvInvalid:            {Resubmit, "Mend the lines that are listed and submit the file again."},
 	NeedsDecision:         {Decide, "This cannot be undone: repeat the command with the confirmation that it asks for."},
-	Internal:              {Retry, "This is a fault of Mailhaul: it is tried again by itself; please report it with the trace id."},
+	Internal:              {Retry, "It is tried again by itself. Where the reason does not say what to do, this is a fault of Mailhaul: please report it with the trace id."},
 	NotFound:              {Resubmit, "Check the name."},
 	Unauthorized:          {Resubmit, "Give a valid token (--token or MAILHAUL_TOKEN); mailhaul up tells where its own is."},
 	Forbidden:             {Resubmit, "Use a token with the role that this needs."},

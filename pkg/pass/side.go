@@ -45,9 +45,18 @@ func (r *Runner) login(u *migration.User, e *migration.Endpoint, which migration
 	}
 	if err != nil {
 		return a, migration.NewFault(migration.Internal, migration.ScopeUser, which,
-			"unseal the password of the "+string(which)+" mailbox: is the master key that sealed it still given?", err)
+			"unseal the password of the "+string(which)+" mailbox: "+why(err), err)
 	}
 	return a, nil
+}
+
+// why is what an operator has to know of an error: of a fault, what it says to people.
+func why(err error) string {
+	var f *migration.Fault
+	if errors.As(err, &f) {
+		return f.Reason
+	}
+	return err.Error()
 }
 
 // newSide returns a side whose opener takes note of how connecting went.

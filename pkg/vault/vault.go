@@ -20,10 +20,9 @@ const (
 	minSize    = headerSize + wrapSize + overhead
 )
 
-// ErrUnknownKey is in the chain when none of the vault's keys sealed the bytes. It is a
+// ErrUnknownKey is in the chain when none of the vault's keys sealed the bytes, below a
 // fault: operators mend it, and it tells how.
-var ErrUnknownKey error = migration.NewFault(migration.Conflict, migration.ScopeUser, "",
-	"a secret is sealed by a master key that is missing: add it to MAILHAUL_MASTER_KEY of every process, at the end of the list, and restart them", nil)
+var ErrUnknownKey = errors.New("unknown master key")
 
 // Vault seals with its first key and opens with all. It is safe for concurrent use.
 type Vault struct{ keys []masterKey }
@@ -123,5 +122,7 @@ func (v *Vault) key(id keyID) (cipher.AEAD, error) {
 		}
 		ids[i] = k.id.String()
 	}
-	return nil, fmt.Errorf("sealed by key %s, at hand are %s: %w", id, strings.Join(ids, ", "), ErrUnknownKey)
+	return nil, migration.NewFault(migration.Conflict, migration.ScopeUser, "", fmt.Sprintf(
+		"a secret is sealed by the master key %s, which is missing (there are %s): add it to MAILHAUL_MASTER_KEY of every process, at the end of the list, and restart them",
+		id, strings.Join(ids, ", ")), ErrUnknownKey)
 }
