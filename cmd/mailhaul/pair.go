@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -49,6 +50,14 @@ func (p *pairFlags) add(cmd *cobra.Command) {
 		f.BoolVar(&t.TLSInsecure, side+"-tls-insecure", false, "accept every certificate of the "+side+": whoever stands between can read the password")
 	}
 	f.BoolVar(&p.allowPlaintext, "allow-plaintext", false, "let imap+plain:// send passwords over a network unprotected")
+}
+
+// staySmall has memory that is of no use any more collected earlier than usual: one
+// mailbox is copied beside other work, and makes little of it.
+func staySmall() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 }
 
 func (p *pairFlags) pair(g *global) (app.Pair, error) {

@@ -39,6 +39,7 @@ target already is recognised and not copied again. It may be killed at any momen
 		if err != nil {
 			return err
 		}
+		staySmall()
 		pair.MaxMessageSize, pair.DryRun, pair.NewestFirst = maxSize, dryRun, newestFirst
 		watch, done := g.watchTally()
 		pair.Observe = watch

@@ -71,6 +71,20 @@ func TestWhereAValueComesFrom(t *testing.T) {
 	}
 }
 
+func TestBytes(t *testing.T) {
+	for text, want := range map[string]int64{"": 128e6, "0": 0, "500000": 500_000, "64m": 64e6, "2G": 2e9} {
+		w, err := LoadWorker(nil, sources(required("MAILHAUL_BYTE_BUDGET", text), nil))
+		if err != nil || w.ByteBudget != want {
+			t.Errorf("%q: %d bytes, error %v; want %d", text, w.ByteBudget, err, want)
+		}
+	}
+	for _, text := range []string{"much", "-1", "1.5G", "9999999999G", "M"} {
+		if _, err := LoadWorker(nil, sources(required("MAILHAUL_BYTE_BUDGET", text), nil)); err == nil || !strings.Contains(err.Error(), "MAILHAUL_BYTE_BUDGET") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestSecretsHaveNoFlag(t *testing.T) {
 	flags := pflag.NewFlagSet("all", pflag.ContinueOnError)
 	StandaloneFlags(flags)

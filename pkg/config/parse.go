@@ -57,6 +57,28 @@ func count(into *int, least, most int) func(string) error {
 	}
 }
 
+// bytes takes a number of bytes, with K, M or G for powers of 1000.
+func bytes(into *int64) func(string) error {
+	return func(v string) error {
+		digits, unit := strings.ToUpper(v), int64(1)
+		for suffix, power := range map[string]int64{"K": 1e3, "M": 1e6, "G": 1e9} {
+			if rest, found := strings.CutSuffix(digits, suffix); found {
+				digits, unit = rest, power
+				break
+			}
+		}
+		n, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil || n < 0 || n > mostBytes/unit {
+			return fmt.Errorf("%q is no number of bytes: write it like 500K, 128M or 2G", v)
+		}
+		*into = n * unit
+		return nil
+	}
+}
+
+// mostBytes is more than any machine's memory, so that sums of such numbers fit.
+const mostBytes = 1 << 50
+
 func duration(into *time.Duration, least time.Duration) func(string) error {
 	return func(v string) error {
 		d, err := time.ParseDuration(v)

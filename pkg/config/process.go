@@ -43,12 +43,15 @@ type Worker struct {
 	HTTP
 	Concurrency int           // passes at once
 	Slice       time.Duration // of one pass
+	ByteBudget  int64         // of messages in memory, all passes together
 }
 
 const (
 	defaultAPIListen    = "127.0.0.1:8080"
 	defaultWorkerListen = "127.0.0.1:9090"
 	minBootstrapToken   = 20
+	defaultByteBudget   = "128M"
+	byteBudgetUsage     = "bytes of messages that all passes together hold in memory, such as 64M; what finds no room goes straight through"
 	bootstrapUsage      = "an owner's token while there is no other (at least 20 characters)"
 	keyAdvice           = "make a key with \"mailhaul vault keygen\", keep it safe, and give it to every process in MAILHAUL_MASTER_KEY, or in a file named by MAILHAUL_MASTER_KEY_FILE"
 	databaseAdvice      = "give the database, such as sqlite:///var/lib/mailhaul/mailhaul.db (absolute path) or postgres://user:password@host:5432/database, the same to every process"
@@ -96,6 +99,7 @@ func (w *Worker) table() table {
 	return append(append(w.Common.table(), w.HTTP.table(defaultWorkerListen)...),
 		setting{name: "CONCURRENCY", preset: "64", usage: "passes at once", set: count(&w.Concurrency, 1, 10_000)},
 		setting{name: "SLICE", preset: "5m", usage: "time after which a pass lets others go first", set: duration(&w.Slice, time.Second)},
+		setting{name: "BYTE_BUDGET", preset: defaultByteBudget, usage: byteBudgetUsage, set: bytes(&w.ByteBudget)},
 	)
 }
 

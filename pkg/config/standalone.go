@@ -16,6 +16,7 @@ type Standalone struct {
 	ResyncInterval time.Duration
 	Concurrency    int
 	Slice          time.Duration
+	ByteBudget     int64
 	DataDir        string
 }
 
@@ -41,6 +42,7 @@ func (s *Standalone) table() table {
 		setting{name: "RESYNC_INTERVAL", preset: "24h", usage: "how often a synced mailbox is synced again, where its batch does not say", set: duration(&s.ResyncInterval, time.Second)},
 		setting{name: "CONCURRENCY", preset: "16", usage: "passes at once", set: count(&s.Concurrency, 1, 10_000)},
 		setting{name: "SLICE", preset: "5m", usage: "time after which a pass lets others go first", set: duration(&s.Slice, time.Second)},
+		setting{name: "BYTE_BUDGET", preset: defaultByteBudget, usage: byteBudgetUsage, set: bytes(&s.ByteBudget)},
 		setting{name: "DATA", usage: "directory for database, key and token (made where missing)", advice: "give a directory of its own with --data", set: text(&s.DataDir)},
 	)
 }

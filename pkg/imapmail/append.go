@@ -31,6 +31,7 @@ type appender struct {
 	mode    mailbox.AppendMode
 	multi   bool
 	out     *bufio.Writer
+	scratch []byte // of mark
 
 	current *window // what Add fills
 	open    *command
@@ -75,13 +76,22 @@ func (s *session) Append(ctx context.Context, name string, mode mailbox.AppendMo
 		// Only where every literal goes ahead: else a NO could be the answer to the
 		// message before or to the literal that waits, and nobody knows what comes next.
 		multi: s.caps.MultiAppend && s.caps.LiteralPlus && !mode.Single && !mode.Synchronous,
-		out:   bufio.NewWriterSize(s.conn, appendBuffer), current: &window{}, pending: map[string]*command{},
+		out:   s.buffered(), current: &window{}, pending: map[string]*command{},
 	}
 	a.changed = sync.NewCond(&a.mu)
 	if err := s.conn.lend(a); err != nil {
 		return nil, s.broken(a.what())
 	}
 	return a, nil
+}
+
+var appendBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, appendBuffer) }}
+
+// buffered returns a writer to the connection; Close gives it back.
+func (s *session) buffered() *bufio.Writer {
+	out, _ := appendBuffers.Get().(*bufio.Writer)
+	out.Reset(s.conn)
+	return out
 }
 
 func (a *appender) what() string { return fmt.Sprintf("append to %q", a.name) }
@@ -157,10 +167,12 @@ func (a *appender) mark(m mailbox.NewMessage) (string, error) {
 		return "", fmt.Errorf("%s: %w", a.what(), err)
 	}
 	found := false
-	buf := make([]byte, 32<<10)
+	if a.scratch == nil {
+		a.scratch = make([]byte, 32<<10)
+	}
 	for !found {
-		n, err := body.Read(buf)
-		found = bytes.IndexByte(buf[:n], 0) >= 0
+		n, err := body.Read(a.scratch)
+		found = bytes.IndexByte(a.scratch[:n], 0) >= 0
 		if err != nil {
 			break // what is wrong with the body shows when it is sent
 		}
@@ -302,6 +314,9 @@ func (a *appender) Close() error {
 		return a.session.broken(a.what())
 	}
 	a.session.conn.reclaim()
+	a.out.Reset(nil)
+	appendBuffers.Put(a.out)
+	a.out = nil
 	return nil
 }
 

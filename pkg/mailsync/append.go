@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -219,23 +221,22 @@ func (x *folderWrite) writeStepwise(ctx context.Context, m *mailbox.Message) err
 		x.skip(x.item(m, peekHeader(m.Body), migration.MessageRejected, "the target hangs up when it is given this message"))
 		return nil
 	}
-	var body []byte
-	if m.Size <= stepwiseLimit {
-		b, err := io.ReadAll(m.Body)
-		if err != nil {
-			return &mailbox.BodyError{Err: err}
-		}
-		body = b
+	body, free, err := rewindable(m)
+	if err != nil {
+		return err
 	}
+	defer free()
 	flags := x.selected.Keeps(m.Flags)
 	var refusal error
 	for i, try := range variants(flags, m.Date) {
-		if i > 0 && body == nil {
-			break
-		}
 		out := mailbox.Message{Flags: try.flags, Date: try.date, Size: m.Size, Body: m.Body}
 		if body != nil {
-			out.Body = bytes.NewReader(body)
+			if _, err := body.Seek(0, io.SeekStart); err != nil {
+				return fmt.Errorf("read the held message again: %w", err)
+			}
+			out.Body = body
+		} else if i > 0 {
+			break
 		}
 		answer, err := x.appendOne(ctx, m.UID, out)
 		if err != nil {
@@ -260,12 +261,48 @@ func (x *folderWrite) writeStepwise(ctx context.Context, m *mailbox.Message) err
 	if f := migration.AsFault(refusal); f.Code == migration.MessageTooLarge {
 		code = f.Code
 	}
-	x.skip(x.item(m, headerOf(body), code, migration.AsFault(refusal).Reason))
+	var header []byte
+	if body != nil {
+		if _, err := body.Seek(0, io.SeekStart); err == nil {
+			header = peekHeader(body)
+		}
+	}
+	x.skip(x.item(m, header, code, migration.AsFault(refusal).Reason))
 	return nil
 }
 
 // stepwiseLimit is the largest message, in bytes, that is kept to be offered again.
 const stepwiseLimit = 32 << 20
+
+// rewindable returns m's body as one that can be read again: from memory if it is
+// there, else from a file without a name, which goes away with the process. nil for a
+// message above the limit.
+func rewindable(m *mailbox.Message) (body io.ReadSeeker, free func(), err error) {
+	if held, ok := m.Body.(io.ReadSeeker); ok {
+		return held, func() {}, nil
+	}
+	if m.Size > stepwiseLimit {
+		return nil, func() {}, nil
+	}
+	file, err := os.CreateTemp("", "mailhaul-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a file for a message: %w", err)
+	}
+	free = func() { _ = file.Close() }
+	if err := os.Remove(file.Name()); err != nil {
+		free()
+		return nil, nil, fmt.Errorf("make a file for a message: %w", err)
+	}
+	source := &lent{Reader: m.Body}
+	if _, err := io.Copy(file, source); err != nil {
+		free()
+		if source.err != nil {
+			return nil, nil, &mailbox.BodyError{Err: source.err}
+		}
+		return nil, nil, fmt.Errorf("hold a message: %w", err)
+	}
+	return file, free, nil
+}
 
 type variant struct {
 	flags mailbox.Flags

@@ -19,7 +19,8 @@
 //  4. Execute: what is left to copy is streamed from one FETCH into the append
 //     pipeline, in windows; each window is committed to the records as soon as the
 //     target has answered it (read.go, write.go). The source is read ahead, into the
-//     next folders, while the target still writes.
+//     next folders, while the target still writes, within a budget of bytes that
+//     all passes of a process share (budget.go).
 //  5. The folder is finished: the source's numbers from the survey are recorded. In
 //     the end it is counted what has been moved between source folders (moved.go).
 //

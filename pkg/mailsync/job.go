@@ -42,6 +42,8 @@ type Job struct {
 	// Unsettled says that what somebody else sent to this target mailbox may still reach
 	// it, and that no records tell of it: where there are none, all folders settle first.
 	Unsettled bool
+	// Budget is shared with other passes; nil: this one has its own.
+	Budget *Budget
 	// DryRun surveys and plans, and changes nothing anywhere: no record either.
 	DryRun bool
 }
@@ -73,9 +75,9 @@ const (
 	// server's answer, would be waited for too long.
 	windowTime = 5 * time.Second
 
-	// readAhead bounds the messages in memory between source and target, in bytes;
-	// larger ones than streamAbove never are there whole.
-	readAhead   = 8 << 20
+	// readAhead bounds the messages of one pass in memory between source and target,
+	// in bytes; larger ones than streamAbove never are there whole.
+	readAhead   = 4 << 20
 	streamAbove = 512 << 10
 )
 
@@ -105,6 +107,9 @@ func Run(ctx context.Context, job Job) (Outcome, error) {
 	defer cancel(nil)
 	if job.Window <= 0 {
 		job.Window = windowMessages
+	}
+	if job.Budget == nil {
+		job.Budget = NewBudget(readAhead)
 	}
 	p := &pass{
 		job:    job,

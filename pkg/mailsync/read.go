@@ -181,36 +181,52 @@ func (p *pass) pieces(set mailbox.UIDSet, messages int64) []mailbox.UIDSet {
 	return out
 }
 
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
 // readWhole reads a message into memory, within the budget of what may be read
-// ahead.
+// ahead; where that has no room for it and nothing of this pass is in memory, the
+// message goes straight through.
 func (p *pass) readWhole(ctx context.Context, f *work, m mailbox.Message, w *writer) error {
-	cost := m.Size + 512
-	if err := w.ahead.Acquire(ctx, cost); err != nil {
-		return context.Cause(ctx)
-	}
-	buf := buffers.Get().(*bytes.Buffer)
-	buf.Reset()
-	buf.Grow(int(m.Size))
-	free := func() {
-		buffers.Put(buf)
-		w.ahead.Release(cost)
-	}
-	n, err := io.Copy(buf, m.Body)
-	if err == nil && n != m.Size {
-		err = io.ErrUnexpectedEOF
-	}
+	cost := bufferSize(m.Size)
+	granted, err := w.ahead.take(ctx, cost)
 	if err != nil {
+		return err
+	}
+	if !granted {
+		return p.passThrough(ctx, f, m, w)
+	}
+	buf := getBuffer(cost)
+	free := func() {
+		putBuffer(buf)
+		w.ahead.give(cost)
+	}
+	message := (*buf)[:m.Size]
+	if err := fill(message, m.Body); err != nil {
 		free()
 		return fmt.Errorf("read uid %d of %q: %w", m.UID, f.source.Name, err)
 	}
 	if p.moves.arrivals != nil {
-		p.arrived(f, m.UID, headerOf(buf.Bytes()))
+		p.arrived(f, m.UID, headerOf(message))
 	}
-	m.Body = bytes.NewReader(buf.Bytes())
+	m.Body = bytes.NewReader(message)
 	if err := w.send(ctx, step{folder: f, msg: &m, done: free}); err != nil {
 		free()
+		return err
+	}
+	return nil
+}
+
+// fill reads all of b, and the end behind it.
+func fill(b []byte, from io.Reader) error {
+	if _, err := io.ReadFull(from, b); err != nil {
+		if errors.Is(err, io.EOF) {
+			return io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	var more [1]byte
+	switch n, err := from.Read(more[:]); {
+	case n > 0:
+		return fmt.Errorf("more than %d bytes came", len(b))
+	case err != nil && !errors.Is(err, io.EOF):
 		return err
 	}
 	return nil

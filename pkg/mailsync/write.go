@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/mailhaul/mailhaul/pkg/failpoint"
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
 	"github.com/mailhaul/mailhaul/pkg/migration"
@@ -23,7 +21,7 @@ type writer struct {
 	// up again, nil if the writer is done with it.
 	back  chan *work
 	ended chan struct{}
-	ahead *semaphore.Weighted
+	ahead *share
 }
 
 func newWriter(p *pass) *writer {
@@ -32,7 +30,7 @@ func newWriter(p *pass) *writer {
 		steps: make(chan step, 256),
 		back:  make(chan *work, 256),
 		ended: make(chan struct{}),
-		ahead: semaphore.NewWeighted(readAhead + streamAbove),
+		ahead: &share{of: p.job.Budget, most: readAhead},
 	}
 }
 

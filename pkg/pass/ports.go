@@ -76,6 +76,8 @@ type Config struct {
 	Rates Rates
 	// WorkerID names the process among all workers.
 	WorkerID string
+	// Budget is what the passes hold in memory; nil: each its own.
+	Budget *mailsync.Budget
 	// Slice is the time after which a pass lets others go first.
 	Slice time.Duration
 	// Draining is closed when the process is to end; passes then end at their next

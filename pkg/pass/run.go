@@ -194,7 +194,7 @@ func (p *pass) sync(ctx context.Context) error {
 		Source: p.source.open, Target: p.target.open,
 		Records: records{p.r.Store, p.lease.Token, p.log}, Unsettled: p.lease.Unsettled && p.newHere(),
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
-		Yield: p.yield, Stop: stop, Observe: p.counted.observe,
+		Yield: p.yield, Stop: stop, Observe: p.counted.observe, Budget: p.r.Budget,
 	})
 	p.result.Tally, p.result.Progress, p.result.Yielded = out.Tally, out.Progress, out.Yielded
 	p.items = out.Items
