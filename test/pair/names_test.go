@@ -79,7 +79,8 @@ func TestNamesThatAreNoNames(t *testing.T) {
 	if got := folderNames(t, imapmail.NewOpener(accountOf(w.target.Port), imapmail.Options{})); !slices.Equal(got, want) {
 		t.Errorf("at the target %q\nwant          %q", got, want)
 	}
-	if r := w.run("sync"); r.Copied+r.Adopted != 0 || r.Unchanged != 7 {
+	// Courier may number a folder anew that nobody has opened: its mail is adopted then.
+	if r := w.run("sync"); r.Copied != 0 || r.Unchanged+r.Adopted != 7 {
 		t.Errorf("second pass: %+v", r)
 	}
 	if r := w.run("verify"); r.Missing+r.Altered+r.FoldersMissing != 0 {
