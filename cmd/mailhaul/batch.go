@@ -59,6 +59,12 @@ var batchColumns = []column[client.Batch]{
 	{"UNCHANGED", func(b client.Batch) string { return number(b.Messages.Unchanged) }},
 	{"ADOPTED", func(b client.Batch) string { return number(b.Messages.Adopted) }},
 	{"RESYNC INTERVAL", func(b client.Batch) string { return b.ResyncInterval }},
+	{"NEWEST FIRST", func(b client.Batch) string {
+		if !b.NewestFirst {
+			return ""
+		}
+		return "yes"
+	}},
 	{"EXCLUDED", func(b client.Batch) string { return strings.Join(b.ExcludeFolders, " ") }},
 	{"CREATED", func(b client.Batch) string { return when(&b.CreatedAt) }},
 	{"STARTED", func(b client.Batch) string { return when(b.StartedAt) }},
@@ -146,6 +152,7 @@ func newBatchCreate(g *global) *cobra.Command {
 	fl.StringArrayVar(&spec.IncludeFolders, "include", nil, "only this folder (repeatable)")
 	fl.StringVar(&spec.ResyncInterval, "resync-interval", "", "between two syncs of a user, such as 24h")
 	fl.StringArrayVar(&spec.Notify, "notify", nil, "mail address for the reports, kept with the batch; mail is not sent yet (repeatable)")
+	fl.BoolVar(&spec.NewestFirst, "newest-first", false, "copy a folder's newest messages first")
 	fl.BoolVar(&dryRun, "dry-run", false, "check the file, store nothing")
 	cmd.MarkFlagsMutuallyExclusive("autostart", "start-at")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -195,12 +202,14 @@ func parseTime(flag, text string) (*time.Time, error) {
 func newBatchSet(g *global) *cobra.Command {
 	var exclude, include, notify []string
 	var interval string
+	var newestFirst bool
 	cmd := &cobra.Command{Use: "set NAME", Short: "Change a batch's settings, also while it runs", Args: cobra.ExactArgs(1)}
 	fl := cmd.Flags()
 	fl.StringArrayVar(&exclude, "exclude", nil, "folders to leave out, in place of those before (repeatable)")
 	fl.StringArrayVar(&include, "include", nil, "only these folders (repeatable)")
 	fl.StringVar(&interval, "resync-interval", "", "between two syncs of a user")
 	fl.StringArrayVar(&notify, "notify", nil, "mail addresses for the reports (repeatable)")
+	fl.BoolVar(&newestFirst, "newest-first", false, "copy a folder's newest messages first")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var in client.BatchChange
 		if fl.Changed("exclude") {
@@ -214,6 +223,9 @@ func newBatchSet(g *global) *cobra.Command {
 		}
 		if fl.Changed("notify") {
 			in.Notify = &notify
+		}
+		if fl.Changed("newest-first") {
+			in.NewestFirst = &newestFirst
 		}
 		c, err := g.client()
 		if err != nil {

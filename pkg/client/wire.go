@@ -167,6 +167,7 @@ type BatchSpec struct {
 	Deletions           string     `json:"deletions,omitempty" doc:"keep"`
 	ResyncInterval      string     `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
 	Notify              []string   `json:"notify,omitempty" nullable:"true" doc:"mail addresses for the reports, kept with the batch; mail is not sent yet"`
+	NewestFirst         bool       `json:"newestFirst,omitempty" doc:"copy a folder's newest messages first"`
 	Encoding            string     `json:"encoding,omitempty" doc:"of the CSV file, where it is not UTF-8"`
 	AllowUnknownColumns bool       `json:"allowUnknownColumns,omitempty" doc:"pass over columns of the file that are not known"`
 }
@@ -178,6 +179,7 @@ type BatchChange struct {
 	Deletions      *string   `json:"deletions,omitempty" doc:"keep"`
 	ResyncInterval *string   `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
 	Notify         *[]string `json:"notify,omitempty" doc:"mail addresses for the reports, kept with the batch; mail is not sent yet"`
+	NewestFirst    *bool     `json:"newestFirst,omitempty" doc:"copy a folder's newest messages first; passes that run go on as they began"`
 }
 
 // Batch is a batch.
@@ -194,6 +196,7 @@ type Batch struct {
 	Deletions      string         `json:"deletions" doc:"keep: nothing is ever deleted at the target"`
 	ResyncInterval string         `json:"resyncInterval" doc:"between two syncs of a user"`
 	Notify         []string       `json:"notify" nullable:"false" doc:"mail addresses for the reports; mail is not sent yet"`
+	NewestFirst    bool           `json:"newestFirst" doc:"whether a folder's newest messages are copied first"`
 	Status         string         `json:"status" doc:"Created, Syncing, Synced, SyncedWithErrors, Stopping, Stopped, Completing, Completed, CompletedWithErrors, Failed or Removing"`
 	Counts         map[string]int `json:"counts" doc:"total, and users by status"`
 	Messages       Messages       `json:"messages" doc:"sums over its users"`

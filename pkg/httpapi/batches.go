@@ -137,6 +137,7 @@ func batchChange(in client.BatchChange) (func(*migration.BatchSpec), error) {
 		set(&s.Deletions, in.Deletions)
 		set(&s.ResyncInterval, interval)
 		set(&s.Notify, in.Notify)
+		set(&s.NewestFirst, in.NewestFirst)
 	}, nil
 }
 

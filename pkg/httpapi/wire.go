@@ -115,7 +115,7 @@ func batchSpec(s client.BatchSpec) (migration.BatchSpec, error) {
 	out := migration.BatchSpec{
 		Type: s.Type, SourceEndpoint: s.SourceEndpoint, TargetEndpoint: s.TargetEndpoint, AutoStart: s.AutoStart,
 		ExcludeFolders: s.ExcludeFolders, IncludeFolders: s.IncludeFolders, Deletions: s.Deletions,
-		ResyncInterval: interval, Notify: s.Notify,
+		ResyncInterval: interval, Notify: s.Notify, NewestFirst: s.NewestFirst,
 	}
 	if s.StartAt != nil {
 		out.StartAt = s.StartAt.UTC()
@@ -128,7 +128,7 @@ func batchWire(b control.Batch) client.Batch {
 		Name: b.Name, Type: b.Type, SourceEndpoint: b.SourceEndpoint, TargetEndpoint: b.TargetEndpoint,
 		AutoStart: b.AutoStart, StartAt: when(b.StartAt), CompleteAt: when(b.CompleteAt),
 		ExcludeFolders: list(b.ExcludeFolders), IncludeFolders: list(b.IncludeFolders), Deletions: b.Deletions,
-		ResyncInterval: duration(b.ResyncInterval), Notify: list(b.Notify),
+		ResyncInterval: duration(b.ResyncInterval), Notify: list(b.Notify), NewestFirst: b.NewestFirst,
 		Status: string(b.Status), Counts: counts(b.Summary.Counts),
 		Messages: messages(b.Summary.Messages), Bytes: bytesOf(b.Summary.Messages),
 		CreatedAt: b.CreatedAt.UTC(), StartedAt: when(b.StartedAt), LastSyncedAt: when(b.Summary.LastSyncedAt),

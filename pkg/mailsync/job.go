@@ -81,8 +81,10 @@ const (
 	streamAbove = 512 << 10
 )
 
-// newestPiece is how many UIDs are asked for at once where the newest go first.
-const newestPiece = 500
+// newestPiece is how many UIDs are asked for at once where the newest go first, in
+// halves of a window: 500 of 200. Smaller ones pay a round trip each and leave a gap
+// in the record each.
+const newestPiece = 5
 
 // mostPieces bounds how often a folder is asked for then.
 const mostPieces = 10_000

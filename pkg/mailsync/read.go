@@ -123,7 +123,7 @@ func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *wri
 	}
 	var received mailbox.UIDSet
 	reading, inside := mailbox.UID(0), false
-	for _, piece := range p.pieces(prep.copy, int64(prep.selected.Messages)) {
+	for _, piece := range p.pieces(prep.copy, f.numbers(prep)) {
 		err = source.Messages(fctx, piece, func(m mailbox.Message) error {
 			if cause := context.Cause(fctx); cause != nil {
 				return cause
@@ -157,22 +157,37 @@ func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *wri
 	return received, nil
 }
 
+// numbers are the source's as far as they are known: some servers tell UIDNEXT in the
+// survey alone (Courier).
+func (f *work) numbers(prep *prepared) mailbox.Status {
+	now := prep.selected.Status
+	if now.UIDNext == 0 && f.src != nil {
+		now.UIDNext = f.src.UIDNext
+	}
+	return now
+}
+
 // pieces cuts what is to be copied into the sets that are asked for one after
 // another: all at once, or the newest first. There are no more of them than messages
-// in the folder, and never more than mostPieces, however far apart the UIDs are.
-func (p *pass) pieces(set mailbox.UIDSet, messages int64) []mailbox.UIDSet {
-	if !p.job.NewestFirst || len(set) == 0 || set[len(set)-1].Last == mailbox.MaxUID {
+// in the folder, and never more than mostPieces, however far apart the UIDs are. What has
+// come since the numbers were told goes with the first.
+func (p *pass) pieces(set mailbox.UIDSet, now mailbox.Status) []mailbox.UIDSet {
+	if !p.job.NewestFirst || len(set) == 0 || now.UIDNext <= set[0].First {
 		return []mailbox.UIDSet{set}
 	}
 	var out []mailbox.UIDSet
-	span := int64(set[len(set)-1].Last-set[0].First) + 1
-	size := mailbox.UID(max(newestPiece, span/min(messages+1, mostPieces)+1))
-	for last := set[len(set)-1].Last; len(set) > 0; {
+	last := min(set[len(set)-1].Last, now.UIDNext-1)
+	newer := set.Minus(mailbox.Span(1, last))
+	set = set.Minus(newer)
+	span := int64(last-set[0].First) + 1
+	size := mailbox.UID(max(int64(p.job.Window*newestPiece/2), span/min(int64(now.Messages)+1, mostPieces)+1))
+	for len(set) > 0 {
 		first := mailbox.UID(1)
 		if last > size {
 			first = last - size + 1
 		}
-		out = append(out, set.Intersect(mailbox.Span(first, last)))
+		out = append(out, set.Intersect(mailbox.Span(first, last)).Union(newer))
+		newer = nil
 		set = set.Minus(mailbox.Span(first, last))
 		if len(set) > 0 {
 			last = set[len(set)-1].Last

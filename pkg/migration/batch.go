@@ -34,6 +34,8 @@ type BatchSpec struct {
 	Deletions      string // "keep"
 	ResyncInterval time.Duration
 	Notify         []string
+	// NewestFirst copies a folder's later messages before its earlier ones.
+	NewestFirst bool
 }
 
 // BatchStatus is what is told of a batch as a whole.

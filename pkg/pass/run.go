@@ -195,6 +195,7 @@ func (p *pass) sync(ctx context.Context) error {
 		Records: records{p.r.Store, p.lease.Token, p.log}, Unsettled: p.lease.Unsettled && p.newHere(),
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
 		Yield: p.yield, Stop: stop, Observe: p.counted.observe, Budget: p.r.Budget,
+		NewestFirst: p.batch.NewestFirst,
 	})
 	p.result.Tally, p.result.Progress, p.result.Yielded = out.Tally, out.Progress, out.Yielded
 	p.items = out.Items

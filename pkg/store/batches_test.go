@@ -21,7 +21,7 @@ func testBatchRoundTrip(t *testing.T, open opener) {
 		OrgID: w.org.ID, Name: "full", CreatedBy: "t1", StartedAt: noon, Stopped: true, Completing: true, Removing: true,
 		BatchSpec: migration.BatchSpec{
 			Type: "imap", SourceEndpoint: "source", TargetEndpoint: "target", AutoStart: true, StartAt: noon.Add(1), CompleteAt: noon.Add(time.Hour),
-			ExcludeFolders: []string{"#Junk#", "Ärger"}, IncludeFolders: []string{"INBOX"}, Deletions: "keep", ResyncInterval: 15 * time.Second,
+			ExcludeFolders: []string{"#Junk#", "Ärger"}, IncludeFolders: []string{"INBOX"}, Deletions: "keep", ResyncInterval: 15 * time.Second, NewestFirst: true,
 			Notify: []string{"ops@example.org"},
 		},
 	}

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE batches ADD COLUMN newest_first BOOLEAN NOT NULL DEFAULT FALSE;
