@@ -50,7 +50,7 @@ drain:
 	$(GO) test ./test/chaos -run Drain -v -count=1 -timeout 20m -chaos.drains 30
 
 matrix:
-	.ci/deps dovecot-imapd python3
+	.ci/deps dovecot-imapd isync mutt python3
 	$(GO) test ./test/matrix -v -count=1 -timeout 60m -matrix.whole
 
 crash:

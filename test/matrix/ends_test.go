@@ -17,7 +17,7 @@ type kind struct {
 	name  string
 	start func(t *testing.T, users []string) int // returns the port of plain IMAP
 	// nul says that the harness's mail with NULs may be given to it: the server in
-	// memory reads no literal8.
+	// memory reads no literal8, and one Cyrus goes without, so that mbsync can read it.
 	nul bool
 	// prefix is of its folders' names where it does not tell it (NAMESPACE).
 	prefix string
@@ -32,7 +32,7 @@ func cyrus(name string, c servers.CyrusConfig) kind {
 		s := servers.Cyrus(t, c)
 		s.AddUsers(t, users...)
 		return s.Port
-	}, true, ""}
+	}, !c.UnixHierarchy, ""}
 }
 
 func courier(name string, c servers.CourierConfig) kind {

@@ -1,7 +1,8 @@
 // Package matrix_test copies awkward mail with the built `mailhaul sync` between every
 // ordered pair of real servers, and with capabilities switched off. The judge is
 // bench/verify.py, which shares no line with it: what it still calls a fault after it
-// gave the same message to the target in a plain APPEND fails the test.
+// gave the same message to the target in a plain APPEND fails the test. Beside it mbsync
+// and mutt read both sides, and find the same folders and messages (readers_test.go).
 //
 // `go test` runs the short form, `make matrix` all of it and prints the table.
 package matrix_test
@@ -140,12 +141,14 @@ type row struct {
 	again         int
 }
 
-// copied copies s into a fresh user's mailbox twice, and has it judged.
-func copied(t *testing.T, s source, to kind, port int, user string) row {
+// copied copies s into a fresh user's mailbox twice, and has it judged, and read by the
+// readers named.
+func copied(t *testing.T, s source, to kind, port int, user string, read ...string) row {
 	t.Helper()
 	state := filepath.Join(t.TempDir(), "state")
 	first := s.sync(t, port, user, state)
 	v := s.judge(t, to, port, user, first)
+	s.readersAgree(t, to, port, user, first, v, read)
 	r := row{from: s.name, to: to.name, seen: first.Seen, changed: v.Normalised, skipped: map[string]int{}}
 	for _, i := range first.Items {
 		r.skipped[i.Code]++
@@ -181,9 +184,9 @@ func table(title string, rows []row) {
 // with the next.
 func TestMatrix(t *testing.T) {
 	awkward := corpus.Awkward(t, "../..")
-	messages := 60
+	messages, read := 60, []string{"mbsync"}
 	if *whole {
-		messages = 300
+		messages, read = 300, []string{"mbsync", "mutt"}
 	}
 	users := []string{"u0000"}
 	for i := range kinds {
@@ -200,7 +203,7 @@ func TestMatrix(t *testing.T) {
 		for j, to := range kinds {
 			if *whole || j == (i+1)%len(kinds) {
 				t.Run(s.name+" to "+to.name, func(t *testing.T) {
-					rows = append(rows, copied(t, s, to, ports[j], "from"+strconv.Itoa(i)))
+					rows = append(rows, copied(t, s, to, ports[j], "from"+strconv.Itoa(i), read...))
 				})
 			}
 		}
