@@ -140,11 +140,14 @@ func (p *pass) sameFolder(ctx context.Context, l *listing, now mailbox.Folder, r
 	if err != nil {
 		return f, false, err
 	}
-	same := len(source) > 0 && len(source) == len(target)
 	for _, x := range []pair{first, last} {
-		same = same && source[x.src] == target[x.dst]
+		ours, here := source[x.src]
+		copied, there := target[x.dst]
+		if !here || !there || ours != copied { // what was expunged meanwhile proves nothing
+			return f, false, nil
+		}
 	}
-	return f, same, nil
+	return f, true, nil
 }
 
 // presentUIDs returns which messages of set are in a folder.

@@ -95,6 +95,38 @@ func TestRenamedAtSource(t *testing.T) {
 	}
 }
 
+// What is expunged on both sides while it is looked for proves nothing: neither all of
+// it nor a part makes another folder the renamed one.
+func TestExpungedWhileCompared(t *testing.T) {
+	for name, gone := range map[string][]mailbox.UID{"all": {1, 2}, "the first": {1}, "the last": {2}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := filledFolders(t)
+				old := p.source.Folder("Other")
+				p.source.Delete("Other")
+				p.source.Make("Else").Validity = old.Validity
+				for i := range 2 { // what stays is the same on both sides
+					p.source.Deliver("Else", letter(fmt.Sprint(5, string(rune('a'+i)))), day)
+				}
+				p.source.Step = func(op string) mailboxtest.Fate {
+					if op == "metas" {
+						p.source.Step = nil
+						for _, u := range gone {
+							p.source.Expunge("Else", u)
+							p.target.Expunge("Other", u)
+						}
+					}
+					return mailboxtest.Done
+				}
+				p.mustRun()
+				if got, want := p.folders(), "Else INBOX Other Sent Work Work/A Work/A/deep"; got != want {
+					t.Errorf("folders %s\nwant    %s", got, want)
+				}
+			})
+		})
+	}
+}
+
 // A process that dies at any step of following a rename leaves what the next one
 // completes: no folder twice, no message twice, no record lost.
 func TestAccidentWhileFollowing(t *testing.T) {
