@@ -7,6 +7,7 @@ It is a measurement: a target that is missed is told, and fails nothing.
 import datetime
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ def setting(name, default):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as the interrupt: servers are stopped, folders removed
     rows = setting("BENCH_ROWS", ",".join(ROWS)).split(",")
     unknown = [r for r in rows if r not in ROWS]
     if unknown:

@@ -4,7 +4,7 @@ import sys
 from table.stage import faults
 
 
-def contest(stage, user, tools, phases=("initial", "noop", "incr"), ends=None, judged=lambda tool: True, limit=900, show=0, day=None, **kw):
+def contest(stage, user, tools, phases=("initial", "noop", "incr"), ends=None, judged=lambda tool, turn: True, limit=900, show=0, day=None, **kw):
     """Run each tool as often as tools ({name: runs}) says, round by round, every phase
     of the work after a fresh start. Returns {(phase, tool): [Run]}.
 
@@ -23,7 +23,7 @@ def contest(stage, user, tools, phases=("initial", "noop", "incr"), ends=None, j
                 if phase == "incr":
                     day()
                 r = stage.run(tool, user, ends, limit=limit, **kw)
-                if judged(tool):
+                if judged(tool, turn):
                     r.faults = faults(stage.verify(user, show=show))
                 results.setdefault((phase, tool), []).append(r)
                 print(f"# {turn} {tool} {phase}: {r}", file=sys.stderr, flush=True)

@@ -105,7 +105,12 @@ def run(argv, log, servers=(), whole_tree=False, kill_when=None, limit=None):
             stop.wait(every)
     watcher = threading.Thread(target=watch)
     watcher.start()
-    _, status, used = os.wait4(p.pid, 0)
+    try:
+        _, status, used = os.wait4(p.pid, 0)
+    except BaseException:                   # the bench is told to end
+        os.killpg(p.pid, signal.SIGKILL)
+        stop.set()
+        raise
     wall = time.monotonic() - begun
     p.returncode = os.waitstatus_to_exitcode(status)
     stop.set()
