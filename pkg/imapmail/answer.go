@@ -5,36 +5,38 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
-	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
 // Receive tells windows that are answered also after the connection has ended.
 func (a *appender) Receive(ctx context.Context) (mailbox.Answer, error) {
 	defer a.tie(ctx)()
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.pipe.mu.Lock()
+	defer a.pipe.mu.Unlock()
 	for {
 		if len(a.flushed) > 0 && a.flushed[0].open == 0 {
 			w := a.flushed[0]
 			a.flushed = a.flushed[1:]
 			return a.answer(w), nil
 		}
-		if a.err != nil {
+		if a.pipe.err != nil {
 			return mailbox.Answer{}, a.session.broken(a.what())
 		}
 		if a.closed {
 			return mailbox.Answer{}, errors.New("receive from an appender that is closed")
 		}
-		a.changed.Wait()
+		a.pipe.changed.Wait()
 	}
 }
 
 // answer makes the Answer of a window whose commands are all answered.
 func (a *appender) answer(w *window) mailbox.Answer {
 	out := mailbox.Answer{Took: w.took}
+	if w.store {
+		out.Refused = a.stored(w)
+		return out
+	}
 	if c := w.commands[0]; a.multi && len(w.commands) == 1 {
 		if c.answer.kind != "OK" {
 			out.Refused = refusal(opAppend, *c.answer, a.session.account.Side, a.what())
@@ -64,6 +66,17 @@ func (a *appender) answer(w *window) mailbox.Answer {
 		out.UIDs = uids
 	}
 	return out
+}
+
+// stored is the first refusal of a window of flag changes. Messages that are gone are
+// none.
+func (a *appender) stored(w *window) error {
+	for _, c := range w.commands {
+		if s := *c.answer; s.kind != "OK" && !saysExpunged(s.code, s.text) {
+			return refusal(opStore, s, a.session.account.Side, fmt.Sprintf("change flags in %q", a.name))
+		}
+	}
+	return nil
 }
 
 // appendUID reads APPENDUID (RFC 4315 section 3) for n messages; nothing where it is
@@ -96,58 +109,4 @@ func appendUID(s status, n int) (mailbox.UIDValidity, []mailbox.UID) {
 		return 0, nil
 	}
 	return mailbox.UIDValidity(v), uids
-}
-
-// claims: everything is the appender's while it has the connection.
-func (a *appender) claims([]byte) bool { return true }
-
-// take notes an answer. After a BAD the server may read what follows as commands, so
-// the connection ends at once, and what was sent stays unsure.
-func (a *appender) take(response []byte) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if response[0] == '+' {
-		a.more = true
-		a.changed.Broadcast()
-		return nil
-	}
-	s, ok := parseStatus(response)
-	if !ok {
-		return nil
-	}
-	if s.kind == "BAD" && s.tag == "*" && a.stray > 0 {
-		a.stray-- // the line's end after an empty message, which was refused before it came
-		return nil
-	}
-	if s.kind == "BAD" {
-		if f := refusal(opAppend, s, a.session.account.Side, a.what()); f.Code == migration.Throttled {
-			return f // Microsoft 365 says it so
-		}
-		return migration.NewFault(migration.ConnectionFailed, migration.ScopeEndpoint, a.session.account.Side,
-			a.what()+": "+s.words(), mailbox.ErrBad)
-	}
-	c := a.pending[s.tag]
-	if c == nil {
-		if s.tag != "*" {
-			return fmt.Errorf("%w: an answer to nothing", errUnreadable)
-		}
-		return nil
-	}
-	delete(a.pending, s.tag)
-	c.answer = &s
-	a.session.conn.answered()
-	w := c.window
-	if w.open--; w.open == 0 && !w.sent.IsZero() {
-		w.took = time.Since(w.sent)
-		a.session.conn.await(-1)
-	}
-	a.changed.Broadcast()
-	return nil
-}
-
-func (a *appender) gone(err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.err = err
-	a.changed.Broadcast()
 }

@@ -22,10 +22,11 @@ const (
 	literalMinus = 4096
 )
 
-// appender sends; what the server answers is taken in by go-imap's reading goroutine
-// (take), and told by Receive. mu guards what both touch.
+// appender sends; what the server answers is taken in by the pipe, and told by Receive.
+// pipe.mu guards what both touch.
 type appender struct {
 	session *session
+	pipe    *pipe
 	folder  string // quoted, as it goes over the wire
 	name    string
 	mode    mailbox.AppendMode
@@ -36,31 +37,30 @@ type appender struct {
 	current *window // what Add fills
 	open    *command
 
-	mu      sync.Mutex
-	changed *sync.Cond
-	pending map[string]*command // sent, not answered
-	flushed []*window           // in order, no Answer told
-	more    bool                // the server asks for the literal
-	stray   int                 // empty messages sent: see take
-	err     error               // the connection's end
+	flushed []*window // in order, no Answer told
+	pending int       // commands sent, not answered
 	closed  bool
 }
 
-// window is what lies between two Flushes.
+// window is what lies between two Flushes, or the commands of one Store.
 type window struct {
 	commands []*command
 	messages int
+	store    bool
 	sent     time.Time // zero until Flush
 	open     int       // commands without an answer
 	took     time.Duration
 }
 
-// command is one APPEND; with MULTIAPPEND (RFC 3502) of several messages.
+// command is one APPEND, with MULTIAPPEND (RFC 3502) of several messages; or a STORE,
+// or a SELECT.
 type command struct {
 	tag      string
-	window   *window
+	by       *appender
+	window   *window // nil for a SELECT
 	messages int
 	answer   *status
+	validity mailbox.UIDValidity // what a SELECT told
 }
 
 // Append lends the connection to an appender.
@@ -72,17 +72,23 @@ func (s *session) Append(ctx context.Context, name string, mode mailbox.AppendMo
 			fmt.Sprintf("append to %q: the name is too long", name), nil)
 	}
 	a := &appender{
-		session: s, folder: folder, name: name, mode: mode,
+		session: s, pipe: s.pipe, folder: folder, name: name, mode: mode,
 		// Only where every literal goes ahead: else a NO could be the answer to the
 		// message before or to the literal that waits, and nobody knows what comes next.
 		multi: s.caps.MultiAppend && s.caps.LiteralPlus && !mode.Single && !mode.Synchronous,
-		out:   s.buffered(), current: &window{}, pending: map[string]*command{},
+		out:   s.buffered(), current: &window{},
 	}
-	a.changed = sync.NewCond(&a.mu)
-	if err := s.conn.lend(a); err != nil {
+	if err := s.conn.lend(s.pipe); err != nil {
 		return nil, s.broken(a.what())
 	}
-	return a, nil
+	if mode.Open == 0 {
+		return a, nil
+	}
+	line := " SELECT " + folder
+	if s.caps.CondStore {
+		line += " (CONDSTORE)"
+	}
+	return a, a.write(a.pipe.begin(&command{by: a}) + line + "\r\n")
 }
 
 var appendBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, appendBuffer) }}
@@ -107,9 +113,9 @@ func (a *appender) Add(ctx context.Context, m mailbox.NewMessage) error {
 		if err := a.end(); err != nil {
 			return err
 		}
-		a.mu.Lock()
-		a.stray++
-		a.mu.Unlock()
+		a.pipe.mu.Lock()
+		a.pipe.stray++
+		a.pipe.mu.Unlock()
 	}
 	a.current.messages++
 	c := a.open
@@ -186,27 +192,23 @@ func (a *appender) mark(m mailbox.NewMessage) (string, error) {
 	return "", nil
 }
 
-// command begins a command; its answer may come from now on.
+// command begins a command of the current window; its answer may come from now on.
 func (a *appender) command() *command {
-	c := &command{tag: a.session.tag(), window: a.current}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.current.commands = append(a.current.commands, c)
-	a.current.open++
-	a.pending[c.tag] = c
+	c := &command{by: a, window: a.current}
+	a.pipe.begin(c)
 	return c
 }
 
 func (a *appender) answered(c *command) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.pipe.mu.Lock()
+	defer a.pipe.mu.Unlock()
 	return c.answer != nil
 }
 
 func (a *appender) alive() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.err != nil {
+	a.pipe.mu.Lock()
+	defer a.pipe.mu.Unlock()
+	if a.pipe.err != nil {
 		return a.session.broken(a.what())
 	}
 	return nil
@@ -231,14 +233,14 @@ func (a *appender) literal(c *command, head string, size int64) (taken bool, err
 	acknowledgeAtOnce(a.session.conn.raw)
 	a.session.conn.await(1)
 	defer a.session.conn.await(-1)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for !a.more && c.answer == nil && a.err == nil {
-		a.changed.Wait()
+	a.pipe.mu.Lock()
+	defer a.pipe.mu.Unlock()
+	for !a.pipe.more && c.answer == nil && a.pipe.err == nil {
+		a.pipe.changed.Wait()
 	}
-	taken, a.more = a.more, false
+	taken, a.pipe.more = a.pipe.more, false
 	a.session.asked = a.session.asked || taken
-	if a.err != nil {
+	if a.pipe.err != nil {
 		return false, a.session.broken(a.what())
 	}
 	return taken, nil
@@ -283,37 +285,54 @@ func (a *appender) Flush(ctx context.Context) error {
 		return err
 	}
 	// The server's time begins now, and ends with the last answer.
-	a.session.conn.await(1)
-	a.mu.Lock()
 	w := a.current
-	w.sent = time.Now()
 	a.current = &window{}
+	return a.send(w)
+}
+
+// send sends what is left of a window, and has its answers told from now on.
+func (a *appender) send(w *window) error {
+	a.session.conn.await(1)
+	a.pipe.mu.Lock()
+	w.sent = time.Now()
 	a.flushed = append(a.flushed, w)
 	if w.open == 0 {
 		a.session.conn.await(-1)
-		a.changed.Broadcast()
+		a.pipe.changed.Broadcast()
 	}
-	a.mu.Unlock()
+	a.pipe.mu.Unlock()
 	if err := a.out.Flush(); err != nil {
 		return a.session.broken(a.what())
 	}
-	a.mu.Lock()
+	a.pipe.mu.Lock()
 	w.sent = time.Now()
-	a.mu.Unlock()
+	a.pipe.mu.Unlock()
 	return a.alive()
 }
 
+// Store sends flag changes, a window of their own.
+func (a *appender) Store(ctx context.Context, changes []mailbox.FlagChange) error {
+	defer a.tie(ctx)()
+	w := &window{store: true}
+	for _, c := range storeCommands(changes) {
+		tag := a.pipe.begin(&command{by: a, window: w})
+		if err := a.write(tag + " " + c + "\r\n"); err != nil {
+			return err
+		}
+	}
+	return a.send(w)
+}
+
 func (a *appender) Close() error {
-	a.mu.Lock()
-	unanswered := len(a.pending) > 0 || a.current.messages > 0
+	a.pipe.mu.Lock()
+	unanswered := a.pending > 0 || a.current.messages > 0
 	a.closed = true
-	a.changed.Broadcast()
-	a.mu.Unlock()
+	a.pipe.changed.Broadcast()
+	a.pipe.mu.Unlock()
 	if unanswered {
 		a.session.conn.kill(errUnanswered)
 		return a.session.broken(a.what())
 	}
-	a.session.conn.reclaim()
 	a.out.Reset(nil)
 	appendBuffers.Put(a.out)
 	a.out = nil

@@ -244,11 +244,11 @@ func TestEarlyRefusalLeavesTheConnectionInStep(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i == 1 {
-			a.mu.Lock()
-			for a.open.answer == nil && a.err == nil {
-				a.changed.Wait()
+			a.pipe.mu.Lock()
+			for a.open.answer == nil && a.pipe.err == nil {
+				a.pipe.changed.Wait()
 			}
-			a.mu.Unlock()
+			a.pipe.mu.Unlock()
 		}
 	}
 	if err := a.Flush(ctx); err != nil {

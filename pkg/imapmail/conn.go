@@ -42,6 +42,7 @@ type conn struct {
 	held     int    // senders whose turn has not come
 	wait     patience
 	borrower borrower
+	ahead    gate
 	greeting []byte // made by us, read by go-imap before all else
 }
 
@@ -63,16 +64,19 @@ func newConn(raw net.Conn, timeout time.Duration, onBytes func(in, out int)) *co
 	c := &conn{raw: raw, wire: raw, timeout: timeout, onBytes: onBytes}
 	c.life, c.die = context.WithCancel(context.Background())
 	c.in = newGuard(socket{c})
-	c.in.progress = c.advance
+	c.in.progress, c.in.admit = c.advance, c.admit
 	return c
 }
+
+// admit holds a response back until go-imap knows what it answers.
+func (c *conn) admit(line []byte) []byte { return c.ahead.pass(line, c.life.Done()) }
 
 // secure puts TLS between the wire and the guard. What a server sent before is
 // dropped: it came unprotected.
 func (c *conn) secure(wire net.Conn) {
 	c.wire = wire
 	c.in = newGuard(socket{c})
-	c.in.progress = c.advance
+	c.in.progress, c.in.admit = c.advance, c.admit
 }
 
 // socket is the reading side of the wire with the progress timeout.

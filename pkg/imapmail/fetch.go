@@ -116,9 +116,8 @@ func (s *session) meta(data *imapclient.FetchMessageData, what string) (m mailbo
 }
 
 func (s *session) Flags(ctx context.Context, set mailbox.UIDSet, since mailbox.ModSeq, each func(mailbox.UID, mailbox.Flags) error) error {
-	options := &imap.FetchOptions{UID: true, Flags: true, ChangedSince: uint64(since)}
 	first := firsts{of: set}
-	return s.fetch(ctx, set, options, "read the messages' flags", func(data *imapclient.FetchMessageData) error {
+	return s.read(ctx, mailbox.Read{Set: set, Since: since}, "read the messages' flags", func(data *imapclient.FetchMessageData) error {
 		var uid mailbox.UID
 		var flags mailbox.Flags
 		told := false
@@ -138,14 +137,10 @@ func (s *session) Flags(ctx context.Context, set mailbox.UIDSet, since mailbox.M
 }
 
 func (s *session) Messages(ctx context.Context, set mailbox.UIDSet, each func(mailbox.Message) error) error {
-	options := &imap.FetchOptions{
-		UID: true, Flags: true, InternalDate: true,
-		BodySection: []*imap.FetchItemBodySection{{Peek: true}},
-	}
-	s.conn.in.bodies.Store(true)
-	defer s.conn.in.bodies.Store(false)
+	s.conn.in.bodies.Add(1)
+	defer s.conn.in.bodies.Add(-1)
 	first := firsts{of: set}
-	return s.fetch(ctx, set, options, "read messages", func(data *imapclient.FetchMessageData) error {
+	return s.read(ctx, mailbox.Read{Set: set, Whole: true}, "read messages", func(data *imapclient.FetchMessageData) error {
 		return s.message(data, func(m mailbox.Message) error {
 			if !first.time(m.UID) {
 				return nil
@@ -270,26 +265,37 @@ func (s *session) fetch(ctx context.Context, set mailbox.UIDSet, options *imap.F
 		return nil
 	}
 	defer s.begin(ctx)()
+	if err := s.goBack(); err != nil {
+		return err
+	}
+	for _, part := range wireSets(set) {
+		if err := s.collect(func() *imapclient.FetchCommand { return s.client.Fetch(part, options) }, what, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// collect hands on the replies to one command.
+func (s *session) collect(send func() *imapclient.FetchCommand, what string, each func(*imapclient.FetchMessageData) error) error {
 	turn := s.unasked.collect(each)
 	defer s.unasked.end()
-	for _, part := range wireSets(set) {
-		command := s.client.Fetch(part, options)
-		for data := command.Next(); data != nil; data = command.Next() {
-			if err := turn(data); err != nil {
-				s.conn.kill(err)
-				_ = command.Close()
-				return err
-			}
+	command := send()
+	for data := command.Next(); data != nil; data = command.Next() {
+		if err := turn(data); err != nil {
+			s.conn.kill(err)
+			_ = command.Close()
+			return err
 		}
-		err := command.Close()
-		if late := s.unasked.failed(); late != nil {
-			return late
-		}
-		if err != nil && !expunged(err) {
-			return s.answered(err, opFetch, what)
-		}
-		s.conn.answered()
 	}
+	err := command.Close()
+	if late := s.unasked.failed(); late != nil {
+		return late
+	}
+	if err != nil && !expunged(err) {
+		return s.answered(err, opFetch, what)
+	}
+	s.conn.answered()
 	return nil
 }
 
@@ -352,8 +358,11 @@ func (u *unasked) failed() error {
 // section 3; Dovecot "Some messages were already expunged").
 func expunged(err error) bool {
 	var refused *imap.Error
-	return errors.As(err, &refused) && (refused.Code == "EXPUNGEISSUED" ||
-		strings.Contains(strings.ToLower(refused.Text), "expunged"))
+	return errors.As(err, &refused) && saysExpunged(string(refused.Code), refused.Text)
+}
+
+func saysExpunged(code, text string) bool {
+	return code == "EXPUNGEISSUED" || strings.Contains(strings.ToLower(text), "expunged")
 }
 
 // wireSets cuts a set into such as fit into a command.

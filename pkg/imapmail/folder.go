@@ -129,10 +129,47 @@ func (s *session) again(errs []error, want func(int) bool, send func(int) waiter
 
 // Select opens a folder.
 func (s *session) Select(ctx context.Context, name string, readOnly bool) (mailbox.Selected, error) {
+	defer s.tie(ctx)()
+	s.open = openFolder{name: name, readOnly: readOnly}
+	command := s.openForeseen(name, readOnly)
+	if command == nil {
+		s.discard()
+		s.foresee.astray = false
+		command = s.sendSelect(s.open)
+	}
+	sel, err := s.selected(command)
+	s.open.validity = sel.UIDValidity
+	return sel, err
+}
+
+// Peek opens folders for writing, one after the other, all sent at once.
+func (s *session) Peek(ctx context.Context, names []string) ([]mailbox.Selected, []error) {
 	defer s.begin(ctx)()
-	what := fmt.Sprintf("open %q", name)
+	out, errs := make([]mailbox.Selected, len(names)), make([]error, len(names))
+	for first := 0; first < len(names); first += inFlight {
+		part := names[first:min(len(names), first+inFlight)]
+		commands := make([]*imapclient.SelectCommand, len(part))
+		for i, name := range part {
+			commands[i] = s.sendSelect(openFolder{name: name})
+		}
+		for i, name := range part {
+			s.open = openFolder{name: name}
+			out[first+i], errs[first+i] = s.selected(commands[i])
+			s.conn.answered()
+		}
+	}
+	return out, errs
+}
+
+func (s *session) sendSelect(f openFolder) *imapclient.SelectCommand {
 	// RFC 7162 section 3.1.8: the parameter makes the server tell HIGHESTMODSEQ.
-	data, err := s.client.Select(s.onWire(name), &imap.SelectOptions{ReadOnly: readOnly, CondStore: s.caps.CondStore}).Wait()
+	return s.client.Select(s.onWire(f.name), &imap.SelectOptions{ReadOnly: f.readOnly, CondStore: s.caps.CondStore})
+}
+
+// selected waits for the answer to a SELECT of the open folder.
+func (s *session) selected(command *imapclient.SelectCommand) (mailbox.Selected, error) {
+	what := fmt.Sprintf("open %q", s.open.name)
+	data, err := command.Wait()
 	if err != nil {
 		return mailbox.Selected{}, s.answered(err, opSelect, what)
 	}
@@ -142,13 +179,14 @@ func (s *session) Select(ctx context.Context, name string, readOnly bool) (mailb
 	}}
 	s.conn.in.said.asked.Store(int64(sel.Messages))
 	if sel.UIDNext == 0 { // Courier does not tell it here
-		st, err := s.client.Status(s.onWire(name), &imap.StatusOptions{UIDNext: true, UIDValidity: true}).Wait()
+		s.discard()
+		st, err := s.client.Status(s.onWire(s.open.name), &imap.StatusOptions{UIDNext: true, UIDValidity: true}).Wait()
 		if err != nil {
 			return mailbox.Selected{}, s.answered(err, opSelect, what)
 		}
 		sel.UIDNext = mailbox.UID(st.UIDNext)
 	}
-	if readOnly {
+	if s.open.readOnly {
 		return sel, nil
 	}
 	permanent := data.PermanentFlags

@@ -30,11 +30,13 @@ type guard struct {
 	br *bufio.Reader
 	// quiet drops FETCH responses: nobody waits for those that answer a STORE.
 	quiet atomic.Bool
-	// bodies lets FETCH responses hold whole messages: somebody reads them.
-	bodies atomic.Bool
+	// bodies counts the reads under way of whole messages: FETCH responses may hold them.
+	bodies atomic.Int32
 	// progress is told of bytes of an awaited reply.
 	progress func(int)
-	said     said
+	// admit is asked before a response is looked at; it may wait, and change the tag.
+	admit func(line []byte) []byte
+	said  said
 
 	text    []byte // cleaned, not yet passed on
 	literal int64  // bytes of a literal still to come
@@ -47,7 +49,7 @@ type guard struct {
 }
 
 func newGuard(r io.Reader) *guard {
-	return &guard{br: bufio.NewReaderSize(r, readBuffer), progress: func(int) {}}
+	return &guard{br: bufio.NewReaderSize(r, readBuffer), progress: func(int) {}, admit: func(line []byte) []byte { return line }}
 }
 
 // read fills p with text or literal of a response, or returns a whole response that
@@ -75,6 +77,7 @@ func (g *guard) read(p []byte, claim func([]byte) bool) (int, []byte, error) {
 	if g.within {
 		return 0, nil, g.pass(line)
 	}
+	line = g.admit(line)
 	if err := g.said.note(line, g.progress); err != nil {
 		return 0, nil, err
 	}
@@ -170,7 +173,7 @@ func (g *guard) inspect(line []byte) (size int64, marked bool, err error) {
 	limit := int64(maxOtherLiteral)
 	if before := bytes.TrimSuffix(line[:at], []byte{'~'}); g.fetch && (bytes.HasSuffix(before, []byte("] ")) || bytes.HasSuffix(before, []byte("> "))) {
 		limit = maxHeaderLiteral
-		if g.bodies.Load() {
+		if g.bodies.Load() > 0 {
 			limit = maxBodyLiteral
 		}
 	}

@@ -3,7 +3,6 @@ package imapmail
 import (
 	"bytes"
 	"cmp"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -206,13 +205,17 @@ func spellBytes(part string) string {
 
 // outward is the connection as go-imap writes to it: sealed names leave it as the
 // server's bytes. Only names pass here; mail is not written through go-imap.
-type outward struct{ net.Conn }
+type outward struct{ *conn }
 
 func (o outward) Write(p []byte) (int, error) {
-	if !bytes.Contains(p, sealedHead) {
-		return o.Conn.Write(p)
+	if o.ahead.tell(p) {
+		_, err := o.failure()
+		return len(p), err
 	}
-	if _, err := o.Conn.Write(unsealAll(p)); err != nil {
+	if !bytes.Contains(p, sealedHead) {
+		return o.conn.Write(p)
+	}
+	if _, err := o.conn.Write(unsealAll(p)); err != nil {
 		return 0, err
 	}
 	return len(p), nil

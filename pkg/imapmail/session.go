@@ -26,9 +26,13 @@ type session struct {
 	naming    mailbox.Naming
 	greeting  string
 	others    []string // prefixes that are not the user's own
+	pipe      *pipe
 	tags      int
 	asked     bool // the server has asked for a literal: it takes our APPEND lines
 	unasked   unasked
+
+	open    openFolder
+	foresee foresight
 }
 
 var _ mailbox.Session = (*session)(nil)
@@ -40,6 +44,7 @@ func (b *opening) session() *session {
 	s.naming = quirks(b.greeting)
 	b.conn.greeting = []byte("* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
 	s.unasked.session = s
+	s.pipe = newPipe(s)
 	s.client = imapclient.New(outward{b.conn}, &imapclient.Options{
 		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Fetch: s.unasked.take},
 	})
@@ -140,8 +145,15 @@ func (s *session) onWire(name string) string {
 	return s.names.sealed(name)
 }
 
-// begin ties the connection to ctx while a command is under way.
+// begin is what every command begins with that was not foreseen.
 func (s *session) begin(ctx context.Context) (end func()) {
+	end = s.tie(ctx)
+	s.discard()
+	return end
+}
+
+// tie ties the connection to ctx while an answer is waited for.
+func (s *session) tie(ctx context.Context) (end func()) {
 	stop := context.AfterFunc(ctx, func() { s.conn.kill(context.Cause(ctx)) })
 	s.conn.await(1)
 	return func() {

@@ -2,6 +2,7 @@ package imapmail
 
 import (
 	"context"
+	"strings"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -14,6 +15,9 @@ import (
 // section 3.1.3), and nobody reads them.
 func (s *session) Store(ctx context.Context, changes []mailbox.FlagChange) error {
 	defer s.begin(ctx)()
+	if err := s.goBack(); err != nil {
+		return err
+	}
 	s.conn.in.quiet.Store(true)
 	defer s.conn.in.quiet.Store(false)
 	type command struct {
@@ -39,6 +43,21 @@ func (s *session) Store(ctx context.Context, changes []mailbox.FlagChange) error
 		}
 	}
 	return nil
+}
+
+// storeCommands spells changes for those who send them themselves.
+func storeCommands(changes []mailbox.FlagChange) []string {
+	var out []string
+	for _, c := range changes {
+		for _, set := range wireSets(c.Set) {
+			for sign, flags := range map[string][]string{"+": sendable(c.Add), "-": sendable(c.Remove)} {
+				if len(flags) > 0 {
+					out = append(out, "UID STORE "+set.String()+" "+sign+"FLAGS.SILENT ("+strings.Join(flags, " ")+")")
+				}
+			}
+		}
+	}
+	return out
 }
 
 type storeWaiter struct{ *imapclient.FetchCommand }

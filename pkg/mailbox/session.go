@@ -39,6 +39,10 @@ type Session interface {
 	// folder opened before. A missing folder is Fault{SourceChanged, folder}.
 	Select(ctx context.Context, name string, readOnly bool) (Selected, error)
 
+	// Peek opens folders for writing, all in one round trip, and tells what Select would
+	// of each, or its error. Which of them is open afterwards is not said.
+	Peek(ctx context.Context, names []string) ([]Selected, []error)
+
 	// Metas calls each for the messages of set in the open folder that exist, in
 	// any order, each once. An error of each ends it and is returned; the
 	// connection is then gone.
@@ -54,14 +58,21 @@ type Session interface {
 	// where the server does not deliver it: compare what was asked for.
 	Messages(ctx context.Context, set UIDSet, each func(Message) error) error
 
+	// Foresee says which folders will be opened next (read-only), in this order, and
+	// what will be read of them, so that a server far away can be asked before. It is
+	// no promise: calls that differ from it answer as ever, at the price of what was
+	// asked for in vain.
+	Foresee(folders []Foreseen)
+
 	// Store applies flag changes in the open folder. Doing it twice is harmless; it
 	// may have happened in part although an error came back. Messages that are gone
 	// are passed over in silence.
 	Store(ctx context.Context, changes []FlagChange) error
 
-	// Append lends the connection to an Appender for the named folder; until its
-	// Close no other method but Kill may be called. The folder need not be open, but
-	// many servers are faster when it is.
+	// Append lends the connection to an Appender for the named folder; until all that it
+	// was given is flushed no other method but Kill may be called. From then on they may,
+	// another Append too, but List: the server answers in the order it was asked. The folder need
+	// not be open, but many servers are faster when it is.
 	Append(ctx context.Context, name string, mode AppendMode) (Appender, error)
 
 	// Close logs out and closes. Kill closes at once; calls under way end with cause.
@@ -74,6 +85,20 @@ type Session interface {
 type NewFolder struct {
 	Name string
 	Role Role
+}
+
+// Foreseen is a folder that will be opened, and what will be read of it, in order.
+type Foreseen struct {
+	Folder string
+	Reads  []Read
+}
+
+// Read is a call to come: Messages of Set (or of a part of it) where it is Whole, else
+// Flags of Set since Since.
+type Read struct {
+	Set   UIDSet
+	Since ModSeq
+	Whole bool
 }
 
 // FlagChange adds and removes flags of the messages in Set, and leaves all others.
@@ -90,6 +115,11 @@ type AppendMode struct {
 	// Synchronous waits before each literal until the server asks for it: after a
 	// server answered BAD, so that a message is never read as commands.
 	Synchronous bool
+	// Open has the Appender open the folder first, without waiting for the answer. It is
+	// the UIDVALIDITY that Peek told: where the folder has another by now, or is gone,
+	// the connection ends before any answer to what was sent is told. 0: the folder is
+	// left as it is.
+	Open UIDValidity
 }
 
 // ErrBad is in the chain of an Appender's error where the server answered BAD: it may
@@ -103,14 +133,17 @@ var ErrBad = errors.New("the server could not read the command")
 // MULTIAPPEND a window is one command, stored or refused as a whole; elsewhere it
 // is as many commands, pipelined where the server has LITERAL+.
 //
-// Add and Flush are for one goroutine, Receive for another. An error of any of the
-// three means that the connection is gone and that every window without an Answer
+// Add, Store and Flush are for one goroutine, Receive for another. An error of any of
+// them means that the connection is gone and that every window without an Answer
 // is unsure: it may be stored, or be stored later.
 type Appender interface {
 	// Add sends one message, reading its whole Body. It may block until the server
 	// has taken it. If Body fails the error is a *BodyError, and the connection has
 	// been closed because half a literal cannot be taken back.
 	Add(ctx context.Context, m NewMessage) error
+	// Store sends flag changes for the folder, which is open, as a window of their own;
+	// no window may be begun. As Session.Store, but for the Answer: it has Refused alone.
+	Store(ctx context.Context, changes []FlagChange) error
 	// Flush ends the window; an empty one is nothing, and gets no Answer.
 	Flush(ctx context.Context) error
 	// Receive waits for the Answer to the oldest flushed window that has none yet.

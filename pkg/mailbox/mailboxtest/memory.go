@@ -3,6 +3,7 @@ package mailboxtest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -379,6 +380,17 @@ func (s *memorySession) Select(ctx context.Context, name string, readOnly bool) 
 	return sel, err
 }
 
+func (s *memorySession) Peek(ctx context.Context, names []string) ([]mailbox.Selected, []error) {
+	out, errs := make([]mailbox.Selected, len(names)), make([]error, len(names))
+	for i, name := range names {
+		out[i], errs[i] = s.Select(ctx, name, false)
+	}
+	return out, errs
+}
+
+// Foresee is nothing here: there is no way to wait for.
+func (s *memorySession) Foresee([]mailbox.Foreseen) {}
+
 // fetch calls each for a snapshot of the messages of set in the open folder.
 func (s *memorySession) fetch(ctx context.Context, op string, set mailbox.UIDSet, each func(MemoryMessage) error) error {
 	var found []MemoryMessage
@@ -469,6 +481,13 @@ func (s *memorySession) Append(ctx context.Context, name string, mode mailbox.Ap
 	if err := s.alive(ctx); err != nil {
 		return nil, err
 	}
+	if mode.Open != 0 {
+		if sel, err := s.Select(ctx, name, false); err != nil || sel.UIDValidity != mode.Open {
+			err = migration.NewFault(migration.ConnectionFailed, migration.ScopeEndpoint, s.m.Side, "the folder is another one", err)
+			s.Kill(err)
+			return nil, err
+		}
+	}
 	return &memoryAppender{s: s, name: name, mode: mode, answers: make(chan mailbox.Answer, 1024)}, nil
 }
 
@@ -530,6 +549,20 @@ func atoms(flags mailbox.Flags) mailbox.Flags {
 	return slices.DeleteFunc(slices.Clone(flags), func(f string) bool {
 		return !system.Has(f) && strings.ContainsFunc(f, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("(){}%*\"\\[]", r) })
 	})
+}
+
+func (a *memoryAppender) Store(ctx context.Context, changes []mailbox.FlagChange) error {
+	err := a.s.Store(ctx, changes)
+	var refused *migration.Fault
+	if errors.As(err, &refused) && refused.Scope != migration.ScopeEndpoint {
+		a.answers <- mailbox.Answer{Refused: err}
+		return nil
+	}
+	if err != nil {
+		return a.fail(err)
+	}
+	a.answers <- mailbox.Answer{}
+	return nil
 }
 
 func (a *memoryAppender) Flush(ctx context.Context) error {
