@@ -30,30 +30,68 @@ type appends struct {
 	window   []sent
 	bytes    int64
 	begun    time.Time // of the window
-	windows  chan []sent
+	windows  chan underWay
 	received chan struct{} // closed when the goroutine has ended
 }
 
-// startAppends marks the record, so that a crash from here on is known to leave
-// something unsure, and borrows the connection.
-func (x *folderWrite) startAppends(ctx context.Context) error {
+// underWay is what one answer is awaited for: a window of messages, or flag changes.
+type underWay struct {
+	sent    []sent
+	changes []flagChange
+}
+
+// markWriting marks the record, so that a crash from here on is known to leave something
+// unsure.
+func (x *folderWrite) markWriting(ctx context.Context) error {
+	x.mu.Lock()
 	x.rec.Writing, x.rec.Finished = true, false
+	x.mu.Unlock()
 	failpoint.Reach(failpoint.BeforeWriting)
 	if err := x.commit(ctx); err != nil {
 		return err
 	}
 	failpoint.Reach(failpoint.WritingMarked)
-	a, err := x.target.Append(ctx, x.f.target, mailbox.AppendMode{Single: x.f.care > quick, Synchronous: x.f.synchronous})
+	x.mu.Lock()
+	x.wrote = true
+	x.mu.Unlock()
+	return x.startAppends(ctx)
+}
+
+// startAppends borrows the connection.
+func (x *folderWrite) startAppends(ctx context.Context) error {
+	if x.appends != nil {
+		return nil
+	}
+	a, err := x.target.Append(ctx, x.f.target, mailbox.AppendMode{Single: x.f.care > quick, Synchronous: x.f.synchronous, Open: x.openAs})
 	if err != nil {
 		return err
 	}
-	x.appends = &appends{x: x, appender: a, windows: make(chan []sent, windowsAhead), received: make(chan struct{})}
+	x.appends = &appends{x: x, appender: a, windows: make(chan underWay, windowsAhead), received: make(chan struct{})}
 	if x.f.care == stepwise {
 		close(x.appends.received)
 	} else {
 		go x.appends.receive(ctx)
 	}
 	return nil
+}
+
+// store sends flag changes.
+func (a *appends) store(ctx context.Context, ops []mailbox.FlagChange, changes []flagChange) {
+	err := a.appender.Store(ctx, ops)
+	if err == nil && a.x.f.care < stepwise {
+		a.windows <- underWay{changes: changes}
+		return
+	}
+	var answer mailbox.Answer
+	if err == nil {
+		answer, err = a.appender.Receive(ctx)
+	}
+	if err == nil {
+		err = a.x.flagsAnswered(ctx, changes, answer)
+	}
+	if err != nil {
+		a.x.broke(err)
+	}
 }
 
 // add sends one message and closes the window when it is full.
@@ -83,7 +121,7 @@ func (a *appends) flush(ctx context.Context) error {
 		return err
 	}
 	failpoint.Reach(failpoint.WindowSent)
-	a.windows <- a.window // the receiver drains it whatever happens
+	a.windows <- underWay{sent: a.window} // the receiver drains it whatever happens
 	a.window, a.bytes = nil, 0
 	return nil
 }
@@ -100,71 +138,76 @@ func (a *appends) receive(ctx context.Context) {
 		}
 		answer, err := a.appender.Receive(ctx)
 		if err == nil {
-			failpoint.Reach(failpoint.WindowAnswered)
-			err = a.x.answered(ctx, window, answer)
+			if window.changes != nil {
+				err = a.x.flagsAnswered(ctx, window.changes, answer)
+			} else {
+				failpoint.Reach(failpoint.WindowAnswered)
+				err = a.x.answered(ctx, window.sent, answer)
+			}
 		}
 		if err != nil {
 			failed = true
-			a.x.doubt = window
+			a.x.doubt = window.sent
 			a.x.broke(err)
 		}
 	}
 }
 
-// broke notes an error after which the fate of messages is not known.
+// broke notes an error after which answers will not come or cannot be noted: the
+// connection ends, so that nobody waits for them. Where messages were sent, their fate
+// is not known.
 func (x *folderWrite) broke(err error) {
 	x.mu.Lock()
-	x.unsure = true
+	x.broken = true
 	if x.err == nil {
 		x.err = err
 	}
 	x.mu.Unlock()
+	x.p.target.lose(x.target, err)
 	x.abort(errAborted)
 }
 
-// cause is the first error.
-func (x *folderWrite) cause() error {
+func (x *folderWrite) isBroken() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.err
+	return x.broken
 }
 
-func (x *folderWrite) isUnsure() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.unsure
-}
-
-// settleAppends waits until every window is answered and gives the connection back.
-// It reports whether the fate of a message is not known.
-func (x *folderWrite) settleAppends(ctx context.Context) (unsure bool) {
+// endSending sends what is left of the last window. The target may be used by others
+// from here on.
+func (x *folderWrite) endSending(ctx context.Context) {
 	a := x.appends
 	if a == nil {
-		return false
+		return
 	}
-	x.appends = nil
 	if cause := context.Cause(ctx); cause != nil {
 		x.broke(cause) // whoever goes on must find nothing sent after this
 	}
-	if !x.isUnsure() {
+	if !x.isBroken() {
 		if err := a.flush(ctx); err != nil {
 			x.broke(err)
 		}
 	}
 	close(a.windows)
-	if x.isUnsure() {
-		x.p.target.drop(x.cause()) // answers that will not come are not waited for
+}
+
+// settleAppends waits until every window is answered. It reports whether the fate of a
+// message is not known.
+func (x *folderWrite) settleAppends() (unsure bool) {
+	a := x.appends
+	if a == nil {
+		return false
 	}
 	<-a.received
 	if x.doubt == nil {
 		x.doubt = a.window
 	}
-	if !x.isUnsure() {
+	if !x.isBroken() {
 		if err := a.appender.Close(); err != nil {
 			x.broke(err)
 		}
 	}
-	return x.isUnsure()
+	return x.isBroken() && x.wrote
 }
 
 // answered notes what the target said to one window and commits it.

@@ -166,11 +166,30 @@ func (l *link) session(ctx context.Context) (mailbox.Session, error) {
 	return s, nil
 }
 
+// current returns the connection if there is one.
+func (l *link) current() mailbox.Session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.s
+}
+
 // drop closes the connection at once; the next session is a new one.
 func (l *link) drop(cause error) {
 	l.mu.Lock()
 	s := l.s
 	l.s = nil
+	l.mu.Unlock()
+	if s != nil {
+		s.Kill(cause)
+	}
+}
+
+// lose closes the connection s at once, unless another has taken its place.
+func (l *link) lose(s mailbox.Session, cause error) {
+	l.mu.Lock()
+	if l.s == s {
+		l.s = nil
+	}
 	l.mu.Unlock()
 	if s != nil {
 		s.Kill(cause)

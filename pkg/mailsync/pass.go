@@ -30,6 +30,10 @@ type pass struct {
 	// unsettled is set where every folder settles first.
 	unsettled bool
 
+	// committing is held while a folder's window is committed: two folders' answers may
+	// come at once.
+	committing sync.Mutex
+
 	mu       sync.Mutex
 	tally    migration.Tally
 	items    []migration.Item // folders that failed
@@ -38,6 +42,7 @@ type pass struct {
 	yielded  bool
 	// trouble counts lost connections since the last committed window.
 	trouble int
+	lost    mailbox.Session // the target's connection that was counted last
 	// owed is the first fault of a folder that has to be tried again soon.
 	owed *migration.Fault
 }
@@ -125,7 +130,7 @@ func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) error {
 	if p.job.DryRun || len(queue) == 0 {
 		return nil
 	}
-	w := newWriter(p)
+	w := newWriter(p, queue)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -136,6 +141,7 @@ func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) error {
 	err = p.read(ctx, queue, w)
 	close(w.steps)
 	<-done
+	w.dropRest()
 	if err == nil && context.Cause(ctx) == nil && !p.yielded {
 		err = p.countMoves(ctx)
 	}
@@ -175,6 +181,7 @@ func (p *pass) read(ctx context.Context, queue []*work, w *writer) error {
 			continue
 		}
 		f := queue[next]
+		p.foresee(queue[next:])
 		queue = slices.Delete(queue, next, next+1)
 		handed, err := p.take(ctx, f, w)
 		if handed {
@@ -316,6 +323,19 @@ func (p *pass) lostConnection() int {
 	return p.trouble
 }
 
+// lostTarget counts the loss of one of the target's connections once, however many
+// folders were on their way over it; first is whether this is the first of them, over
+// which it may have ended.
+func (p *pass) lostTarget(s mailbox.Session) (trouble int, first bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if first = s == nil || s != p.lost; first {
+		p.lost = s
+		p.trouble++
+	}
+	return p.trouble, first
+}
+
 func (p *pass) hasYielded() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -344,6 +364,8 @@ func (p *pass) committed() {
 	p.mu.Lock()
 	p.progress, p.trouble = true, 0
 	p.mu.Unlock()
+	p.committing.Lock()
+	defer p.committing.Unlock()
 	if p.job.Yield != nil && p.job.Yield() {
 		p.yield()
 	}

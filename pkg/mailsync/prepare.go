@@ -23,6 +23,8 @@ type prepared struct {
 	copy mailbox.UIDSet
 	// exact says that all of copy was seen to exist.
 	exact bool
+	// listed are those of copy that the server told of as changed, which new ones are.
+	listed mailbox.UIDSet
 	// tailRead is the target's UIDNEXT when its tail was read: TargetSeen once the
 	// folder is finished.
 	tailRead mailbox.UID
@@ -64,7 +66,7 @@ func (p *pass) lookAt(ctx context.Context, f *work) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.src != nil && f.src.Messages == 0 && f.rec.uids.len() == 0 {
+	if f.isEmpty() {
 		prep.selected.Status, prep.exact = *f.src, true // an empty folder is not opened
 		return prep, nil
 	}
@@ -315,21 +317,16 @@ func (p *pass) findSurplus(ctx context.Context, f *work, prep *prepared, all []e
 
 // flagChanges compares the source's flags with the base.
 func (p *pass) flagChanges(ctx context.Context, f *work, source mailbox.Session, prep *prepared) error {
-	if f.rec.uids.len() == 0 || f.only != nil {
+	ask, ok := f.flagsToRead(prep.selected.HighestModSeq)
+	if !ok {
 		return nil
 	}
-	now, then := prep.selected.HighestModSeq, f.rec.ModSeq
-	since := mailbox.ModSeq(0)
-	if f.rec.Finished && now != 0 && now >= then {
-		if now == then {
-			return nil
-		}
-		since = then
-	}
-	delivered := f.rec.uids.sources()
-	set := mailbox.Span(delivered[0].First, delivered[len(delivered)-1].Last)
-	return source.Flags(ctx, set, since, func(u mailbox.UID, flags mailbox.Flags) error {
+	var listed []mailbox.UID
+	err := source.Flags(ctx, ask.Set, ask.Since, func(u mailbox.UID, flags mailbox.Flags) error {
 		dst, base, ok := f.rec.uids.get(u)
+		if !ok && prep.copy.Contains(u) {
+			listed = append(listed, u)
+		}
 		if !ok || dst == 0 { // or not known where: undecided places it, with its flags
 			return nil
 		}
@@ -338,6 +335,27 @@ func (p *pass) flagChanges(ctx context.Context, f *work, source mailbox.Session,
 		}
 		return nil
 	})
+	prep.listed = mailbox.NewUIDSet(listed...)
+	return err
+}
+
+// flagsToRead is what has to be read to find changed flags where the source is at
+// modification now; ok is false where none can have changed. What is told of changes
+// tells of new messages too, and so which of those to be copied there are.
+func (f *work) flagsToRead(now mailbox.ModSeq) (ask mailbox.Read, ok bool) {
+	if f.rec.uids.len() == 0 || f.only != nil {
+		return mailbox.Read{}, false
+	}
+	delivered := f.rec.uids.sources()
+	first, last := delivered[0].First, delivered[len(delivered)-1].Last
+	switch then := f.rec.ModSeq; {
+	case !f.rec.Finished || now == 0 || now < then:
+		return mailbox.Read{Set: mailbox.Span(first, last)}, true
+	case now == then:
+		return mailbox.Read{}, false
+	default:
+		return mailbox.Read{Set: mailbox.Span(first, mailbox.MaxUID), Since: then}, true
+	}
 }
 
 // stillSkipped counts the messages skipped by earlier passes that are still there.

@@ -35,7 +35,7 @@ func (p *pass) take(ctx context.Context, f *work, w *writer) (handed bool, err e
 	if f.settled {
 		// What is believed of the tail must come over a new connection.
 		f.settled = false
-		if err := p.reopenTarget(ctx); err != nil {
+		if err := p.reopenTarget(ctx, w); err != nil {
 			return false, err
 		}
 	}
@@ -104,9 +104,10 @@ func (p *pass) hopeless(ctx context.Context, f *work, prep *prepared) (mailbox.U
 	return mailbox.NewUIDSet(next), nil
 }
 
-func (p *pass) reopenTarget(ctx context.Context) error {
+func (p *pass) reopenTarget(ctx context.Context, w *writer) error {
 	p.target.use.Lock()
 	defer p.target.use.Unlock()
+	w.unanswered.Wait() // over the one that is closed
 	p.target.close()
 	_, err := p.target.session(ctx)
 	return err
@@ -295,6 +296,9 @@ func (p *pass) missing(ctx context.Context, f *work, prep *prepared, received ma
 	first := !prep.exact && f.only == nil && f.decidedAtStart == 0
 	// The numbers are proof only where none of those decided before can be gone and
 	// none that came later can be among those received.
+	if len(prep.listed) > 0 && len(received.Minus(prep.listed)) == 0 {
+		rest = rest.Intersect(prep.listed)
+	}
 	if len(rest) == 0 || first && prep.selected.UIDNext != 0 && int64(prep.selected.Messages) == received.Len() {
 		return nil, 0, nil
 	}

@@ -31,6 +31,7 @@ func (p *pass) survey(ctx context.Context) ([]*work, error) {
 	if p.job.DryRun {
 		return queue, nil
 	}
+	p.foresee(queue) // the source answers while the target's folders are made
 	if len(queue) > 0 {
 		if err := p.store(ctx, migration.Window{Tally: p.tally}); err != nil {
 			return nil, err

@@ -12,93 +12,6 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// writer carries out what the reader hands it, folder by folder, on the target's
-// connection.
-type writer struct {
-	p     *pass
-	steps chan step
-	// back takes one value a folder that was begun: the folder if it has to be taken
-	// up again, nil if the writer is done with it.
-	back  chan *work
-	ended chan struct{}
-	ahead *share
-}
-
-func newWriter(p *pass) *writer {
-	return &writer{
-		p:     p,
-		steps: make(chan step, 256),
-		back:  make(chan *work, 256),
-		ended: make(chan struct{}),
-		ahead: &share{of: p.job.Budget, most: readAhead},
-	}
-}
-
-// send hands one step over.
-func (w *writer) send(ctx context.Context, s step) error {
-	select {
-	case w.steps <- s:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-w.ended:
-		return errAborted
-	}
-}
-
-// run ends when the reader closes steps, or with the first error that ends the pass.
-func (w *writer) run(ctx context.Context) error {
-	defer close(w.ended)
-	for s := range w.steps {
-		again, err := w.folder(ctx, s)
-		if err != nil {
-			return err
-		}
-		select {
-		case w.back <- again:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
-}
-
-// folder writes one folder, from its first step to its last.
-func (w *writer) folder(ctx context.Context, first step) (*work, error) {
-	w.p.target.use.Lock()
-	defer w.p.target.use.Unlock()
-	x := &folderWrite{p: w.p, f: first.folder, rec: first.folder.rec, prep: first.begin, abort: first.abort}
-	x.begin()
-	if !x.stopped() {
-		err := x.open(ctx)
-		if err == nil {
-			err = x.carryFlags(ctx)
-		}
-		x.note(err)
-	}
-	for {
-		var s step
-		var ok bool
-		select {
-		case s, ok = <-w.steps:
-		case <-ctx.Done():
-		}
-		if !ok {
-			x.settleAppends(ctx)
-			return nil, context.Cause(ctx)
-		}
-		if s.end {
-			return x.end(ctx, s)
-		}
-		if x.stopped() {
-			x.abort(errAborted) // between messages: half a message cannot be taken back
-		} else {
-			x.note(x.write(ctx, s.msg))
-		}
-		s.done()
-	}
-}
-
 // note keeps the first error and ends the reading of a folder that cannot be
 // written.
 func (x *folderWrite) note(err error) {
@@ -116,11 +29,12 @@ func (x *folderWrite) note(err error) {
 func (x *folderWrite) stopped() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.err != nil || x.p.hasYielded()
+	return x.err != nil || x.p.hasYielded() || x.w.hasFailed()
 }
 
 // folderWrite is one folder under the writer's hands.
 type folderWrite struct {
+	w        *writer
 	p        *pass
 	f        *work
 	prep     *prepared
@@ -128,14 +42,19 @@ type folderWrite struct {
 	target   mailbox.Session
 	selected mailbox.Selected
 
-	appends *appends // nil until the first message
+	// openAs is the folder's UIDVALIDITY where it was looked at and is not open.
+	openAs  mailbox.UIDValidity
+	appends *appends // nil until something is sent
+	last    step
+	cut     bool // there was no last step: the reader has ended
 
 	mu      sync.Mutex // guards rec, tally and what follows
 	rec     *record
 	tally   folderTally
 	err     error
+	broken  bool          // answers will not come, or cannot be noted
+	wrote   bool          // messages were sent
 	again   bool          // it has to be prepared anew before anything is written
-	unsure  bool          // the fate of a message is not known
 	doubt   []sent        // the first window without an answer; the receiver's until it has ended
 	refused []mailbox.UID // to be taken up again with more care
 }
@@ -162,8 +81,10 @@ func (x *folderWrite) count() {
 }
 
 // commit makes safe what has changed in the record. Only one goroutine at a time
-// commits; the other may go on while this one waits for the store.
+// commits; the others may go on while this one waits for the store.
 func (x *folderWrite) commit(ctx context.Context) error {
+	x.p.committing.Lock()
+	defer x.p.committing.Unlock()
 	x.count()
 	x.mu.Lock()
 	w, err := x.rec.window(x.p.tallyNow())
@@ -202,7 +123,13 @@ func (x *folderWrite) open(ctx context.Context) error {
 		x.rec.TargetValidity, x.rec.TargetSeen, x.rec.stale = 0, 1, true
 		x.rec.uids.forgetTargets()
 	}
-	if x.selected, err = x.target.Select(ctx, x.f.target, false); err != nil {
+	looked := false
+	if !x.prep.create && x.f.care == quick {
+		x.selected, looked = x.w.peek(ctx, x.f, x.target)
+	}
+	if looked {
+		x.openAs = x.selected.UIDValidity
+	} else if x.selected, err = x.target.Select(ctx, x.f.target, false); err != nil {
 		return err
 	}
 	if v := x.rec.TargetValidity; v != 0 && v != x.selected.UIDValidity {
@@ -242,18 +169,36 @@ func (x *folderWrite) carryFlags(ctx context.Context) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	if ops := storeOps(changes, x.selected.Keeps); len(ops) > 0 {
-		failpoint.Reach(failpoint.BeforeFlags)
-		if err := x.target.Store(ctx, ops); err != nil {
-			return fmt.Errorf("change flags in %q: %w", x.f.target, err)
-		}
-		failpoint.Reach(failpoint.FlagsStored)
+	ops := storeOps(changes, x.selected.Keeps)
+	if len(ops) == 0 {
+		return x.flagsCarried(ctx, changes)
 	}
+	failpoint.Reach(failpoint.BeforeFlags)
+	if err := x.startAppends(ctx); err != nil {
+		return err
+	}
+	x.appends.store(ctx, ops, changes)
+	return nil
+}
+
+// flagsAnswered notes what the target said to flag changes.
+func (x *folderWrite) flagsAnswered(ctx context.Context, changes []flagChange, answer mailbox.Answer) error {
+	if answer.Refused != nil {
+		x.note(fmt.Errorf("change flags in %q: %w", x.f.target, answer.Refused))
+		return nil
+	}
+	failpoint.Reach(failpoint.FlagsStored)
+	return x.flagsCarried(ctx, changes)
+}
+
+func (x *folderWrite) flagsCarried(ctx context.Context, changes []flagChange) error {
+	x.mu.Lock()
 	for _, c := range changes {
 		x.rec.deliver(c.src, c.dst, c.now)
 	}
 	x.tally.adopted += int64(len(x.prep.adopt))
 	x.tally.flagsUpdated += int64(len(x.prep.changes))
+	x.mu.Unlock()
 	if err := x.commit(ctx); err != nil {
 		return err
 	}
@@ -268,8 +213,8 @@ func (x *folderWrite) write(ctx context.Context, m *mailbox.Message) error {
 			fmt.Sprintf("the message has %d bytes, the limit is %d", m.Size, limit)))
 		return nil
 	}
-	if x.appends == nil {
-		if err := x.startAppends(ctx); err != nil {
+	if !x.wrote {
+		if err := x.markWriting(ctx); err != nil {
 			return err
 		}
 	}
@@ -295,9 +240,10 @@ func (x *folderWrite) item(m *mailbox.Message, header []byte, code migration.Cod
 }
 
 // end closes the folder: done, to be taken up again, or failed.
-func (x *folderWrite) end(ctx context.Context, s step) (*work, error) {
-	unsure := x.settleAppends(ctx)
-	if cause := context.Cause(ctx); cause != nil {
+func (x *folderWrite) end(ctx context.Context) (*work, error) {
+	s := x.last
+	unsure := x.settleAppends()
+	if cause := context.Cause(ctx); cause != nil || x.cut {
 		return nil, cause
 	}
 	if unsure {
@@ -312,7 +258,7 @@ func (x *folderWrite) end(ctx context.Context, s step) (*work, error) {
 	x.f.notBefore = time.Time{}
 	x.tally.gone += s.gone
 	switch {
-	case x.p.hasYielded():
+	case x.p.hasYielded() || x.w.hasFailed(): // some of it may not have been sent
 		return nil, x.pause(ctx)
 	case s.err != nil && !errors.Is(s.err, errAborted):
 		if f := migration.AsFault(s.err); f.Scope != migration.ScopeEndpoint {
@@ -388,7 +334,6 @@ func (x *folderWrite) finish(ctx context.Context) error {
 func (x *folderWrite) leaveToSettle() (*work, error) {
 	x.count()
 	fault := migration.AsFault(x.err)
-	x.p.target.drop(x.err)
 	bad := errors.Is(x.err, mailbox.ErrBad)
 	if errors.Is(x.err, migration.ErrLeaseLost) || fault.Class() != migration.Retry && !bad {
 		return nil, x.err
@@ -399,8 +344,12 @@ func (x *folderWrite) leaveToSettle() (*work, error) {
 	if body := (*mailbox.BodyError)(nil); errors.As(x.err, &body) {
 		return f, nil // the source failed in mid-message, not the target
 	}
-	if x.p.lostConnection() > maxTrouble {
+	trouble, first := x.p.lostTarget(x.target)
+	if trouble > maxTrouble {
 		return nil, x.err
+	}
+	if !first {
+		return f, nil // the connection ended over a folder before it
 	}
 	f.bad = f.bad || bad
 	switch f.unsure++; {
@@ -433,10 +382,12 @@ func (x *folderWrite) afterError(ctx context.Context, err error) (*work, error) 
 		}
 		x.p.folderFailed(x.f, fault)
 		return nil, nil
-	case fault.Scope == migration.ScopeEndpoint && fault.Class() == migration.Retry && x.p.lostConnection() <= maxTrouble:
-		x.p.target.drop(err)
-		x.f.fresh, x.f.only = true, nil
-		return x.f, nil
+	case fault.Scope == migration.ScopeEndpoint && fault.Class() == migration.Retry:
+		x.p.target.lose(x.target, err)
+		if trouble, _ := x.p.lostTarget(x.target); trouble <= maxTrouble {
+			x.f.fresh, x.f.only = true, nil
+			return x.f, nil
+		}
 	}
 	if perr := x.pause(ctx); perr != nil {
 		return nil, errors.Join(err, perr)
