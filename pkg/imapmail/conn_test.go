@@ -55,6 +55,21 @@ func TestSilenceEndsTheConnection(t *testing.T) {
 	})
 }
 
+// A server that is silent where TLS begins is slow or gone: nothing is wrong with TLS.
+func TestSilenceInTheHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, server) }()
+		_, err := NewOpener(Account{Host: "old.example.org", Security: migration.TLS, User: "a", Password: migration.NewSecret("b")}, Options{
+			Dial: func(context.Context, string, string) (net.Conn, error) { return client, nil },
+		})(t.Context())
+		var f *migration.Fault
+		if !errors.As(err, &f) || f.Code != migration.ConnectionFailed {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 func TestSilenceIsNoFailureWhileNothingIsAwaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, err := piped(t, func(c net.Conn) {

@@ -27,6 +27,9 @@ func (b *opening) handshake(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 		}
+		if errors.Is(err, context.DeadlineExceeded) { // silence says nothing about TLS
+			return unreachable(errors.New("the server made no progress"), migration.ConnectionFailed, b.account.Side, what)
+		}
 		code, reason := tlsFailure(err)
 		return unreachable(errors.Join(reason, err), code, b.account.Side, what)
 	}
