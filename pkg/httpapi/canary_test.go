@@ -137,7 +137,7 @@ func TestAMissingMasterKeyIsToldAsThat(t *testing.T) {
 	}
 	for path, body := range map[string]any{"/v1/vault/rotate": nil, inDefault + "/endpoints/old/test": map[string]any{"user": "ann"}} {
 		p := e.as(e.owner, "POST", path, body, 409)
-		if p["code"] != "Conflict" || !strings.Contains(p["detail"].(string), "is missing: add it to MAILHAUL_MASTER_KEY") || p["traceId"] != nil {
+		if p["code"] != "Conflict" || !strings.Contains(p["detail"].(string), "): add it to MAILHAUL_MASTER_KEY of every process") || p["traceId"] != nil {
 			t.Errorf("%s: %v", path, p)
 		}
 	}
