@@ -14,7 +14,7 @@
 //  3. Prepare, folder by folder: the target's tail is read (messages that no record
 //     explains), the source is opened, and what is undecided is matched with the
 //     tail by fingerprint and, where that is not proof, by the digest of whole
-//     messages (prepare.go, plan.go). Flags are compared with the base that was last
+//     messages (prepare.go, recognise.go, plan.go). Flags are compared with the base that was last
 //     carried, flag by flag.
 //  4. Execute: what is left to copy is streamed from one FETCH into the append
 //     pipeline, in windows; each window is committed to the records as soon as the

@@ -50,7 +50,7 @@ func match(source, tail []entry) matching {
 			m.ask = append(m.ask, group{uids(g.src), uids(g.dst)})
 		}
 	}
-	slices.SortFunc(m.sure, func(a, b pair) int { return cmp.Compare(a.src, b.src) })
+	slices.SortFunc(m.sure, bySource)
 	slices.SortFunc(m.ask, func(a, b group) int { return cmp.Compare(a.src[0], b.src[0]) })
 	return m
 }
@@ -87,9 +87,11 @@ func settle(ask []group, delivered mailbox.UIDSet, source, target map[mailbox.UI
 		pairs, _ = pairAll(then, rest, source, target)
 		out = append(out, pairs...)
 	}
-	slices.SortFunc(out, func(a, b pair) int { return cmp.Compare(a.src, b.src) })
+	slices.SortFunc(out, bySource)
 	return out
 }
+
+func bySource(a, b pair) int { return cmp.Compare(a.src, b.src) }
 
 // pairAll pairs by one likeness after the other; rest is what is left of dst.
 func pairAll(src, dst []mailbox.UID, source, target map[mailbox.UID]contents) (out []pair, rest []mailbox.UID) {
@@ -132,20 +134,23 @@ func pairBy(key func(contents) contents, src, dst []mailbox.UID, source, target 
 	return pairs, restSrc, restDst
 }
 
+// twin is what two copies of one message at one server have in common.
+type twin struct {
+	print      fingerprint
+	size, date int64
+}
+
+func (e entry) twin() twin { return twin{e.print, e.size, e.date} }
+
 // twins counts the messages of tail that are a further copy of another one there:
 // what a writer that was believed dead brought after all. Only candidates are
 // returned, as groups of target UIDs of one fingerprint, size and date, each with
 // at least two members of which one at least is in loose; contents have to prove
 // them.
 func twins(all []entry, loose mailbox.UIDSet) [][]mailbox.UID {
-	type key struct {
-		print      fingerprint
-		size, date int64
-	}
-	groups := map[key][]entry{}
+	groups := map[twin][]entry{}
 	for _, e := range all {
-		k := key{e.print, e.size, e.date}
-		groups[k] = append(groups[k], e)
+		groups[e.twin()] = append(groups[e.twin()], e)
 	}
 	var out [][]mailbox.UID
 	for _, g := range groups {

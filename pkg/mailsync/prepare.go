@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -102,8 +100,8 @@ func (p *pass) lookAt(ctx context.Context, f *work) (*prepared, error) {
 }
 
 // readTail reads the fingerprints of the target messages that no record explains.
-// all also holds those delivered in the same region, where a writer ended without
-// a word: what it brought twice shows there.
+// Where a writer ended without a word all also holds those like them that were
+// delivered shortly before or later: what it brought twice shows there.
 func (p *pass) readTail(ctx context.Context, f *work, prep *prepared) (tail, all []entry, err error) {
 	if f.dst == nil {
 		prep.create, prep.tailRead = true, 1
@@ -138,15 +136,23 @@ func (p *pass) readTail(ctx context.Context, f *work, prep *prepared) (tail, all
 	if loose.Len() == 0 || sel.Messages == 0 {
 		return nil, nil, nil
 	}
-	set := loose
-	if f.rec.Writing {
-		set = mailbox.Span(f.rec.TargetSeen, sel.UIDNext-1)
+	if err = target.Metas(ctx, loose, func(m mailbox.Meta) error {
+		tail = append(tail, entryOf(m))
+		return nil
+	}); err != nil || len(tail) == 0 || !f.rec.Writing {
+		return tail, tail, err
 	}
-	err = target.Metas(ctx, set, func(m mailbox.Meta) error {
-		e := entryOf(m)
-		all = append(all, e)
-		if loose.Contains(e.uid) {
-			tail = append(tail, e)
+	first := tail[0].uid
+	like := map[twin]bool{}
+	for _, e := range tail {
+		first = min(first, e.uid)
+		like[e.twin()] = true
+	}
+	first = max(f.rec.TargetSeen, first-min(first-1, mailbox.UID(around*p.job.Window)))
+	all = slices.Clone(tail)
+	err = target.Metas(ctx, mailbox.Span(first, sel.UIDNext-1).Minus(loose), func(m mailbox.Meta) error {
+		if e := entryOf(m); like[e.twin()] {
+			all = append(all, e)
 		}
 		return nil
 	})
@@ -176,31 +182,20 @@ func (p *pass) undecided(ctx context.Context, f *work, source mailbox.Session, p
 		}
 		return nil
 	}
-	var entries []entry
-	byUID := map[mailbox.UID]entry{}
-	if err := source.Metas(ctx, open.Union(unplaced), func(m mailbox.Meta) error {
-		e := entryOf(m)
-		entries = append(entries, e)
-		byUID[e.uid] = e
-		return nil
-	}); err != nil {
+	found, err := p.recogniseSoon(ctx, f, source, prep, tail)
+	if err == nil && found == nil {
+		found, err = p.recognise(ctx, f, source, open.Union(unplaced), tail)
+	}
+	if err != nil {
 		return err
 	}
-	m := match(entries, tail)
-	pairs := m.sure
-	if len(m.ask) > 0 {
-		settled, err := p.compareContents(ctx, f, source, m.ask)
-		if err != nil {
-			return err
-		}
-		pairs = append(pairs, settled...)
-	}
+	var known []mailbox.UID
 	inTail := map[mailbox.UID]entry{}
 	for _, e := range tail {
 		inTail[e.uid] = e
 	}
-	for _, x := range pairs {
-		a := adoption{pair: x, flags: byUID[x.src].flags}
+	for _, x := range found.pairs {
+		a := adoption{pair: x, flags: found.flags[x.src]}
 		a.add = a.flags.Without(inTail[x.dst].flags).Without(mailbox.Flags{mailbox.Deleted})
 		if unplaced.Contains(x.src) {
 			_, base, _ := f.rec.uids.get(x.src)
@@ -210,9 +205,12 @@ func (p *pass) undecided(ctx context.Context, f *work, source mailbox.Session, p
 			prep.adopt = append(prep.adopt, a)
 		}
 		delete(inTail, x.dst)
-		delete(byUID, x.src)
+		known = append(known, x.src)
 	}
-	prep.copy, prep.exact = mailbox.NewUIDSet(slices.Collect(maps.Keys(byUID))...).Intersect(open), true
+	prep.copy, prep.exact = found.left.Minus(mailbox.NewUIDSet(known...)).Intersect(open), found.exact
+	if !found.exact {
+		f.decidedAtStart += int64(len(known)) // they are not among those gone
+	}
 	return p.findSurplus(ctx, f, prep, all, mailbox.NewUIDSet(slices.Collect(maps.Keys(inTail))...))
 }
 
@@ -245,53 +243,6 @@ func (p *pass) onlyIfNew(ctx context.Context, source mailbox.Session, prep *prep
 	}
 	prep.copy, prep.exact = mailbox.NewUIDSet(there...), true
 	return nil
-}
-
-// compareContents reads the messages of the groups whole, on both sides at once.
-func (p *pass) compareContents(ctx context.Context, f *work, source mailbox.Session, ask []group) ([]pair, error) {
-	var src, dst []mailbox.UID
-	for _, g := range ask {
-		src, dst = append(src, g.src...), append(dst, g.dst...)
-	}
-	var s, d map[mailbox.UID]contents
-	var g errgroup.Group // one side's failure must not end the other's connection
-	g.Go(func() (err error) {
-		s, err = readContents(ctx, source, mailbox.NewUIDSet(src...))
-		return err
-	})
-	g.Go(func() (err error) {
-		d, err = p.targetContents(ctx, f, mailbox.NewUIDSet(dst...))
-		return err
-	})
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return settle(ask, f.rec.uids.unplaced(), s, d), nil
-}
-
-// targetContents reads messages of f's target folder whole.
-func (p *pass) targetContents(ctx context.Context, f *work, set mailbox.UIDSet) (map[mailbox.UID]contents, error) {
-	p.target.use.Lock()
-	defer p.target.use.Unlock()
-	target, err := p.target.session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := target.Select(ctx, f.target, false); err != nil {
-		return nil, err
-	}
-	return readContents(ctx, target, set)
-}
-
-func readContents(ctx context.Context, s mailbox.Session, set mailbox.UIDSet) (map[mailbox.UID]contents, error) {
-	out := map[mailbox.UID]contents{}
-	err := s.Messages(ctx, set, func(m mailbox.Message) error {
-		c, err := digestOf(m.Body)
-		c.date = m.Date.Unix()
-		out[m.UID] = c
-		return err
-	})
-	return out, err
 }
 
 // findSurplus counts messages that a writer believed dead brought a second time.
