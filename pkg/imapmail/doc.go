@@ -15,7 +15,10 @@
 //  2. guard holds what the server sends within bounds and cleans (clean.go) what
 //     go-imap would give the connection up for. Literals pass by count, unread.
 //  3. A borrower (conn.lend) gets whole responses before go-imap sees them: so
-//     appender sends pipelined LITERAL+ and MULTIAPPEND on the same connection.
+//     appender sends pipelined LITERAL+ and MULTIAPPEND on the same connection, and the
+//     pipe keeps what is unanswered of several appenders.
+//  4. gate holds back the answers to what was sent ahead (Foresee), until go-imap gives
+//     the command: it never has two at work.
 //
 // Opening goes: connect, TLS, greeting, login; the server's capabilities come with
 // the answer to the login, or are asked for after it. go-imap is then given a

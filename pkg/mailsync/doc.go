@@ -24,6 +24,27 @@
 //  5. The folder is finished: the source's numbers from the survey are recorded. In
 //     the end it is counted what has been moved between source folders (moved.go).
 //
+// # Round trips
+//
+// A pass over a long way is as long as what it waits for, one after the other:
+//
+//   - Both sides open, log in and list beside each other (survey.go).
+//   - The source is told what prepare and execute will ask of the next folders, as the
+//     survey lets it be known (foresee.go); all of it goes out at once. It is safe
+//     to ask early: nothing read at the source is believed but under the
+//     UIDVALIDITY that its folder is opened with.
+//   - The target's folders are looked at all in one round trip (writer.go, peek). For
+//     peekTime that stands for the look that has to be taken before anything is
+//     written: what has come in since the tail was read, UIDVALIDITY, which flags are
+//     kept. After it the folder has to be opened again to be written to; that is not
+//     waited for, and what is sent goes right behind. Should the folder be another one
+//     by then, the connection ends before an answer is believed. So the time in which
+//     somebody can put another folder there unseen is at most peekTime; waiting for
+//     SELECT before each folder would leave half a round trip, as APPEND goes by name.
+//   - Folders are written one right behind the other and ended in that order, each when
+//     its answers are there (writer.go). A broken connection leaves all of those to
+//     settle that have messages under way; at most foldersUnanswered.
+//
 // # Why nothing is lost or doubled
 //
 // The record says what was delivered, and what it calls decided is never copied
