@@ -60,6 +60,8 @@ func FuzzConversation(f *testing.F) {
 	f.Add("* LSUB () \".\" {3}\r\na&b\r\nM1 OK\r\nT2 OK\r\n* LIST (\\Noselect) NIL \"a\\\"b\"\r\nT3 OK\r\n", uint8(1))
 	f.Add("* NAMESPACE ((\"\" \"/\")(\"#news.\" \".\")) ((\"~\" \"/\")) NIL\r\nT1 OK done\r\n* BYE [UNAVAILABLE] going\r\n", uint8(2))
 	f.Add("* 4294967295 EXISTS\r\n* OK [UIDNEXT 4294967295] x\r\n* ESEARCH (TAG \"T2\") UID ALL 1:4294967295\r\n* VANISHED (EARLIER) 1:4294967295\r\nT2 OK [COPYUID 1 1:4294967295 1:4294967295] x\r\n", uint8(0))
+	f.Add("* LSUB () \".\" {3}\r\na&b\r\nM1 OK\r\nT2 OK\r\n* LIST (\\Noselect) NIL \"a\\\"b\"\r\nT3 OH\r\n", uint8(1))
+	f.Add("T2 OK\r\n* OK [UIDVALIDITY 3] x\r\nM1 OK a\r\n* OK [UIDVALIDITY 4] x\r\nM2 OK b\r\n* 1 FETCH (UID 1 FLAGS ())\r\nM3 OK c\r\nT3 OK d\r\n", uint8(24))
 	f.Add("M1 OK [APPENDUID 7 1:4294967295] stored\r\n+ go\r\n", uint8(3))
 	f.Fuzz(func(t *testing.T, says string, kind uint8) {
 		capability := []string{"NAMESPACE UIDPLUS LIST-EXTENDED LIST-STATUS SPECIAL-USE CONDSTORE", "", "NAMESPACE QUOTA ID", "NAMESPACE LITERAL+ MULTIAPPEND UIDPLUS"}[kind%4]
@@ -78,6 +80,13 @@ func FuzzConversation(f *testing.F) {
 		folders, _ := s.List(ctx)
 		for _, x := range folders {
 			_ = strings.Join(x.Path, "/")
+		}
+		if kind&16 != 0 {
+			_, _ = s.Peek(ctx, []string{"INBOX", "a"})
+			s.Foresee([]mailbox.Foreseen{
+				{Folder: "INBOX", Reads: []mailbox.Read{{Set: mailbox.Span(1, 3)}, {Set: mailbox.Span(1, 9), Whole: true}}},
+				{Folder: "a", Reads: []mailbox.Read{{Set: mailbox.Span(1, 9), Whole: true}}},
+			})
 		}
 		_, _ = s.Select(ctx, "INBOX", kind&8 == 0)
 		_ = s.Metas(ctx, mailbox.Span(1, mailbox.MaxUID), func(m mailbox.Meta) error { _ = m.Header; return nil })

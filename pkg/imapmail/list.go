@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -202,8 +203,10 @@ func (s *session) statuses(folders []mailbox.Folder) error {
 // go-imap's own commands.
 type lsub struct {
 	tag   string
-	names map[string]bool
-	done  chan struct{} // closed when the answer has come, or never will
+	names map[string]bool // no more is added once it is over
+	done  chan struct{}   // closed when the answer has come, or never will
+	over  sync.Once       // closes it
+	ended bool            // the answer has come
 }
 
 func (s *session) lsub(pattern string) (*lsub, error) {
@@ -234,8 +237,12 @@ func (l *lsub) claims(line []byte) bool {
 }
 
 func (l *lsub) take(response []byte) error {
+	if l.ended {
+		return nil // what comes after the answer is no part of it
+	}
 	if response[0] != '*' {
-		close(l.done)
+		l.ended = true
+		l.gone(nil)
 		return nil
 	}
 	toks := tokens(response)
@@ -249,4 +256,4 @@ func (l *lsub) take(response []byte) error {
 	return nil
 }
 
-func (l *lsub) gone(error) { close(l.done) }
+func (l *lsub) gone(error) { l.over.Do(func() { close(l.done) }) }
