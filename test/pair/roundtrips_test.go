@@ -61,7 +61,7 @@ func (f *far) Read(p []byte) (int, error) {
 		if !ok {
 			return 0, io.EOF
 		}
-		time.Sleep(time.Until(a.at)) // that is the distance
+		<-time.After(time.Until(a.at)) // that is the distance
 		if a.err != nil {
 			close(f.arrived)
 			return 0, a.err
@@ -134,7 +134,7 @@ func (w *world) costs(records mailsync.Records) (out mailsync.Outcome, source, t
 // on how many messages there are nor, but for the commands, on how many folders.
 func TestRoundTrips(t *testing.T) {
 	const folders = 6
-	var first [2][2]cost // of a no-op and an incremental pass, each side, of the small mailbox
+	var first [2][2]cost // of a no-op and an incremental pass, of source and target of the small mailbox
 	for i, messages := range []int{50, 3000} {
 		w := newWorld(t)
 		var names []string
@@ -154,29 +154,49 @@ func TestRoundTrips(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		out, source, target := w.costs(records)
-		if out.Tally.Copied+out.Tally.FlagsUpdated != 0 {
-			t.Fatalf("the second pass did something: %+v", out.Tally)
-		}
 		// The login; the listing; the farewell.
-		w.costAtMost("no-op, source", source, 3, &first[0][0], i)
-		w.costAtMost("no-op, target", target, 3, &first[0][1], i)
-
-		w.change(names)
-		out, source, target = w.costs(records)
-		if out.Tally.Copied != folders || out.Tally.FlagsUpdated != folders {
-			t.Fatalf("the pass with changes: %+v", out.Tally)
-		}
+		w.costAtMost("no-op", records, [2]int{3, 3}, &first[0], i, func(mailsync.Outcome) bool { return true })
 		// At the source one more, for all folders; at the target three: a look at the folders,
-		// the connection's first literal, which waits, and the rest. Two are for a machine
-		// that was asleep. It was two or three a folder before.
-		w.costAtMost("incremental, source", source, 4+2, &first[1][0], i)
-		w.costAtMost("incremental, target", target, 6+2, &first[1][1], i)
+		// the connection's first literal, which waits, and the rest. It was two or three a
+		// folder before.
+		w.costAtMost("incremental", records, [2]int{4, 6}, &first[1], i, func(out mailsync.Outcome) bool {
+			return out.Tally.Copied == folders && out.Tally.FlagsUpdated == folders
+		}, names...)
 	}
 }
 
-// change gives each folder a flag and a new message.
-func (w *world) change(names []string) {
+// costAtMost runs a pass after each of the named folders has changed, and bounds its
+// round trips at source and target; the commands of the large mailbox (i > 0) must be
+// those of the small one. A machine that was busy sends later than it could, and goes
+// round more often: one pass of five must do.
+func (w *world) costAtMost(what string, records mailsync.Records, trips [2]int, small *[2]cost, i int, did func(mailsync.Outcome) bool, folders ...string) {
+	w.t.Helper()
+	var told []string
+	for try := range 5 {
+		w.change(try, folders)
+		out, source, target := w.costs(records)
+		if !did(out) || len(folders) == 0 && out.Tally.Copied+out.Tally.FlagsUpdated != 0 {
+			w.t.Fatalf("%s: %+v", what, out.Tally)
+		}
+		if i == 0 && (try == 0 || source.trips+target.trips < small[0].trips+small[1].trips) {
+			*small = [2]cost{source, target}
+		}
+		told = append(told, fmt.Sprintf("%s: source: %s; target: %s", what, source, target))
+		if source.trips <= trips[0] && target.trips <= trips[1] && source.names == small[0].names && target.names == small[1].names {
+			w.t.Log(told[try])
+			return
+		}
+	}
+	w.t.Errorf("want at most %v round trips, and the commands of the small mailbox: source: %s; target: %s\ngot\n%s",
+		trips, small[0], small[1], strings.Join(told, "\n"))
+}
+
+func (c cost) String() string {
+	return fmt.Sprintf("%d round trips, %d commands (%s)", c.trips, c.commands, c.names)
+}
+
+// change gives each folder a flag and a new message, others each time.
+func (w *world) change(round int, names []string) {
 	w.t.Helper()
 	s, err := imapmail.NewOpener(accountOf(w.source.Port), imapmail.Options{})(w.t.Context())
 	if err != nil {
@@ -187,10 +207,10 @@ func (w *world) change(names []string) {
 		if _, err := s.Select(w.t.Context(), name, false); err != nil {
 			w.t.Fatal(err)
 		}
-		if err := s.Store(w.t.Context(), []mailbox.FlagChange{{Set: mailbox.Span(3, 3), Add: mailbox.NewFlags(mailbox.Flagged)}}); err != nil {
+		if err := s.Store(w.t.Context(), []mailbox.FlagChange{{Set: mailbox.NewUIDSet(mailbox.UID(3 + round)), Add: mailbox.NewFlags(mailbox.Flagged)}}); err != nil {
 			w.t.Fatal(err)
 		}
-		text := "Message-ID: <new@" + name + ">\r\n\r\nnew\r\n"
+		text := fmt.Sprintf("Message-ID: <new.%d@%s>\r\n\r\nnew\r\n", round, name)
 		a, err := s.Append(w.t.Context(), name, mailbox.AppendMode{})
 		if err == nil {
 			err = a.Add(w.t.Context(), mailbox.NewMessage{Message: mailbox.Message{Body: strings.NewReader(text), Size: int64(len(text))}})
@@ -205,20 +225,5 @@ func (w *world) change(names []string) {
 			w.t.Fatal(err)
 		}
 		_ = a.Close()
-	}
-}
-
-// costAtMost bounds the round trips, and holds the commands of the large mailbox (i > 0)
-// to be those of the small one.
-func (w *world) costAtMost(what string, c cost, trips int, small *cost, i int) {
-	w.t.Helper()
-	w.t.Logf("%s: %d round trips, %d commands", what, c.trips, c.commands)
-	if c.trips > trips {
-		w.t.Errorf("%s: %d round trips, want at most %d: %s", what, c.trips, trips, c.names)
-	}
-	if i == 0 {
-		*small = c
-	} else if c.names != small.names {
-		w.t.Errorf("%s: in a large mailbox\n%s\nin a small one\n%s", what, c.names, small.names)
 	}
 }
