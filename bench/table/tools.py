@@ -107,7 +107,7 @@ TOOLS = {
     "limit-copy1-sync": {"cmd": LIMIT_COPY + " -multi 1 -literal sync", "phases": ["initial"]},
     "limit-copy1-sync-x4": {"cmd": LIMIT_COPY + " -multi 1 -literal sync -conns 4 -chunk 10", "phases": ["initial"]},
     "limit-copy50": {"cmd": LIMIT_COPY + " -multi 50", "phases": ["initial"]},
-    "limit-copy200": {"cmd": LIMIT_COPY + " -multi 200", "phases": ["initial"]},
+    "limit-copy200-sel": {"cmd": LIMIT_COPY + " -multi 200 -select", "phases": ["initial"]},
     "limit-copy50-x4": {"cmd": LIMIT_COPY + " -multi 50 -conns 4", "phases": ["initial"]},
     "limit-copy50-tls": {"cmd": "exec {limit} copy -tls -src {src_host}:{src_tls_port} -dst {dst_host}:{dst_tls_port} -user {user}"
                                 " -pass {password} -multi 50", "phases": ["initial"]},
