@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -75,6 +76,7 @@ type work struct {
 	// decidedAtStart counts the messages that needed nothing when it was prepared.
 	decidedAtStart int64
 	unsure         int // times that an APPEND was left in doubt in this pass
+	blamed         int // times that the target's connection ended over it in this pass
 	// synchronous asks the server's leave before each literal.
 	synchronous bool
 	// bad is set once the server answered BAD here, probing while only the messages of
@@ -173,7 +175,7 @@ func (p *pass) read(ctx context.Context, queue []*work, w *writer) error {
 		if p.hasYielded() {
 			queue = nil
 		}
-		next, wait := nextReady(queue)
+		next, wait := nextReady(queue, outstanding)
 		if next < 0 {
 			if err := p.await(ctx, w, wait, outstanding, &queue, &outstanding); err != nil {
 				return err
@@ -227,10 +229,23 @@ func (p *pass) await(ctx context.Context, w *writer, wait time.Duration, waiting
 }
 
 // nextReady returns the index of the first folder that need not wait, or -1 and how
-// long the first of those that do has to.
-func nextReady(queue []*work) (int, time.Duration) {
+// long the first of those that do has to (0: until the writer hands one back).
+//
+// A folder over which the target's connection ended comes after all others: it would
+// take those with it that are sent right behind it, again and again.
+func nextReady(queue []*work, outstanding int) (int, time.Duration) {
+	least := math.MaxInt
+	for _, f := range queue {
+		least = min(least, f.blamed)
+	}
+	if len(queue) == 0 || least > 0 && outstanding > 0 {
+		return -1, 0
+	}
 	wait := time.Duration(0)
 	for i, f := range queue {
+		if f.blamed > least {
+			continue
+		}
 		left := time.Until(f.notBefore)
 		if left <= 0 {
 			return i, 0

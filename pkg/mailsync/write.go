@@ -351,6 +351,7 @@ func (x *folderWrite) leaveToSettle() (*work, error) {
 	if !first {
 		return f, nil // the connection ended over a folder before it
 	}
+	f.blamed++
 	f.bad = f.bad || bad
 	switch f.unsure++; {
 	case f.unsure > 1 && len(x.doubt) > 0:
@@ -384,7 +385,11 @@ func (x *folderWrite) afterError(ctx context.Context, err error) (*work, error) 
 		return nil, nil
 	case fault.Scope == migration.ScopeEndpoint && fault.Class() == migration.Retry:
 		x.p.target.lose(x.target, err)
-		if trouble, _ := x.p.lostTarget(x.target); trouble <= maxTrouble {
+		trouble, first := x.p.lostTarget(x.target)
+		if first {
+			x.f.blamed++
+		}
+		if trouble <= maxTrouble {
 			x.f.fresh, x.f.only = true, nil
 			return x.f, nil
 		}
