@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string) int {
 	switch {
 	case err == nil:
 		err = process.Run(ctx)
-	case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
+	case ctx.Err() != nil:
 		return 0 // told to end before it had begun
 	}
 	if err != nil {
