@@ -11,11 +11,12 @@ import (
 	"github.com/mailhaul/mailhaul/test/servers"
 )
 
-// delayed puts a wide-area network of 50 ms in front of both servers.
+// delayed puts a wide-area network of 50 ms in front of both servers, with little room
+// for bytes in flight: a copy lasts longer than the moments at which it is killed.
 func (w *world) delayed() {
 	w.t.Helper()
 	w.sourcePort, w.targetPort = servers.FreePort(w.t), servers.FreePort(w.t)
-	servers.Program(w.t, w.sourcePort, exec.Command(filepath.Join(bin, "delayproxy"), "-delay", "25ms",
+	servers.Program(w.t, w.sourcePort, exec.Command(filepath.Join(bin, "delayproxy"), "-delay", "25ms", "-window", "65536",
 		addr(w.sourcePort)+"="+addr(w.source.Port), addr(w.targetPort)+"="+addr(w.target.Port)))
 }
 
