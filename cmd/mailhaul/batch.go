@@ -112,7 +112,7 @@ type csvFlags struct {
 
 func (f *csvFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.file, "csv", "", "CSV file with EmailAddress,UserName,Password and, where wanted, TargetUserName,TargetPassword,UserRoot,TargetRoot; - for stdin")
-	cmd.Flags().StringVar(&f.encoding, "encoding", "", "the file's encoding, where it is not UTF-8")
+	cmd.Flags().StringVar(&f.encoding, "encoding", "", "the file's encoding, where it is not UTF-8: a name such as gb18030, windows-1252, big5, shift_jis")
 	cmd.Flags().BoolVar(&f.anyColumns, "allow-unknown-columns", false, "pass over columns that are not known")
 }
 
@@ -144,6 +144,7 @@ func newBatchCreate(g *global) *cobra.Command {
 	cmd := &cobra.Command{Use: "create [NAME] --csv FILE --source ENDPOINT --target ENDPOINT", Short: "Make a batch from a CSV file", Args: cobra.MaximumNArgs(1)}
 	f.add(cmd)
 	fl := cmd.Flags()
+	fl.StringVar(&spec.Type, "type", "imap", "imap; of staged and crossTenant the file can be checked (--dry-run), they cannot be run yet")
 	fl.StringVar(&spec.SourceEndpoint, "source", "", "source endpoint")
 	fl.StringVar(&spec.TargetEndpoint, "target", "", "target endpoint")
 	fl.BoolVar(&spec.AutoStart, "autostart", false, "start at once")
@@ -180,6 +181,9 @@ func newBatchCreate(g *global) *cobra.Command {
 			return err
 		}
 		g.say("nothing is wrong with the file; nothing was stored")
+		for _, w := range res.Warnings {
+			g.say("warning: %s", w)
+		}
 		return emitOne(g, res, []column[client.DryRun]{
 			{"NAME", func(d client.DryRun) string { return d.Name }},
 			{"MAILBOXES", func(d client.DryRun) string { return number(d.Mailboxes) }},

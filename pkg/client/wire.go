@@ -157,7 +157,7 @@ type Stage struct {
 // BatchSpec is what is set of a batch.
 type BatchSpec struct {
 	Name                string     `json:"name,omitempty" doc:"absent: the CSV file's"`
-	Type                string     `json:"type,omitempty" doc:"imap"`
+	Type                string     `json:"type,omitempty" doc:"imap; files of staged and crossTenant batches can be checked (dryRun), the batches not be run yet"`
 	SourceEndpoint      string     `json:"sourceEndpoint,omitempty" doc:"name of the endpoint to read"`
 	TargetEndpoint      string     `json:"targetEndpoint,omitempty" doc:"name of the endpoint to write"`
 	AutoStart           bool       `json:"autoStart,omitempty" doc:"start at once"`
@@ -232,7 +232,9 @@ type Bytes struct {
 type DryRun struct {
 	DryRun    bool   `json:"dryRun" doc:"true"`
 	Name      string `json:"name" doc:"the batch's name"`
-	Mailboxes int    `json:"mailboxes" doc:"how many rows the file has"`
+	Mailboxes int    `json:"mailboxes" doc:"how many mailboxes there are to migrate"`
+	// Warnings are no reason to reject the file.
+	Warnings []string `json:"warnings" nullable:"false" doc:"what is well to know of the file"`
 }
 
 // Added is what became of the rows of a file.

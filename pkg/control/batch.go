@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mailhaul/mailhaul/pkg/csvimport"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
@@ -33,10 +34,13 @@ type Batch struct {
 	Status  migration.BatchStatus
 	Summary migration.Summary
 	Rate    Rate
+	// Warnings are what is well to know of the file it was made from.
+	Warnings []string
 }
 
 // CreateBatch checks the file and makes the batch with all its users, or nothing. It
-// answers how many mailboxes there are, also for a dry run, whose Batch has no ID.
+// answers how many mailboxes there are, also for a dry run, whose Batch has no ID. Files of
+// every type are checked; a batch is made of those that can be run.
 func (c *Control) CreateBatch(ctx context.Context, a Actor, org string, in NewBatch) (Batch, int, error) {
 	o, err := c.enter(ctx, a, org, migration.Operator)
 	if err != nil {
@@ -57,7 +61,7 @@ func (c *Control) CreateBatch(ctx context.Context, a Actor, org string, in NewBa
 	}
 	switch _, err := c.store.BatchByName(ctx, o.ID, in.Name); code(err) {
 	case "":
-		return Batch{}, 0, fault(migration.Conflict, "there is a batch %q already", in.Name)
+		return Batch{}, 0, fault(migration.Conflict, "there is a batch %q already: its file is imported again by adding users (mailhaul batch add-users)", in.Name)
 	case migration.NotFound:
 	default:
 		return Batch{}, 0, fmt.Errorf("find batch %q: %w", in.Name, err)
@@ -70,8 +74,12 @@ func (c *Control) CreateBatch(ctx context.Context, a Actor, org string, in NewBa
 	if err != nil {
 		return Batch{}, 0, err
 	}
+	kind := csvimport.Kind(b.Type)
 	if in.DryRun {
-		return Batch{Batch: b, Status: b.Status(migration.UserCounts{})}, n, nil
+		return Batch{Batch: b, Status: b.Status(migration.UserCounts{}), Warnings: warnings(kind, n)}, n, nil
+	}
+	if kind != csvimport.IMAP {
+		return Batch{}, 0, fault(migration.InvalidArgument, "nothing is wrong with the file of %d mailboxes, but batches of type %s cannot be run yet: such files can be checked (--dry-run), nothing was stored", n, kind)
 	}
 	if n, err = c.store.CreateBatch(ctx, &b, c.users(ctx, b, ends, in.File)); err != nil {
 		return Batch{}, 0, fmt.Errorf("create batch %q: %w", in.Name, err)
@@ -83,6 +91,13 @@ func (c *Control) CreateBatch(ctx context.Context, a Actor, org string, in NewBa
 	}
 	out, err := c.look(ctx, b)
 	return out, n, err
+}
+
+func warnings(k csvimport.Kind, mailboxes int) []string {
+	if w := k.Warning(mailboxes); w != "" {
+		return []string{w}
+	}
+	return nil
 }
 
 // ends are a batch's two endpoints.

@@ -30,6 +30,7 @@ const asked = 500
 // checker finds what is wrong with rows beyond their form.
 type checker struct {
 	ends
+	kind    csvimport.Kind
 	refused map[int]string // line -> why
 	dup     int            // rows refused because they are in another live batch
 	alien   int            // of those, another organisation's
@@ -42,7 +43,7 @@ type checker struct {
 //  2. Only where rows are refused for that, read it once more, so that all problems
 //     come in the order of the lines.
 func (c *Control) checkFile(ctx context.Context, b *migration.Batch, e ends, f File) (int, error) {
-	ch := &checker{ends: e, refused: map[int]string{}}
+	ch := &checker{ends: e, kind: csvimport.Kind(b.Type), refused: map[int]string{}}
 	var chunk []csvimport.Row
 	var failed error
 	ask := func() {
@@ -51,7 +52,7 @@ func (c *Control) checkFile(ctx context.Context, b *migration.Batch, e ends, f F
 		}
 		chunk = chunk[:0]
 	}
-	n, err := c.readThrough(e, f, func(r csvimport.Row) string {
+	n, err := c.readThrough(ch.kind, e, f, func(r csvimport.Row) string {
 		if chunk = append(chunk, r); len(chunk) == asked {
 			ask()
 		}
@@ -61,7 +62,7 @@ func (c *Control) checkFile(ctx context.Context, b *migration.Batch, e ends, f F
 		return 0, failed
 	}
 	if len(ch.refused) > 0 {
-		n, err = c.readThrough(e, f, func(r csvimport.Row) string { return ch.refused[r.Line] })
+		n, err = c.readThrough(ch.kind, e, f, func(r csvimport.Row) string { return ch.refused[r.Line] })
 	}
 	return n, ch.verdict(err)
 }
@@ -123,12 +124,13 @@ func (c *Control) known(ctx context.Context, b *migration.Batch, rows []csvimpor
 	return out, nil
 }
 
-func (c *Control) readThrough(e ends, f File, each func(csvimport.Row) string) (int, error) {
-	return csvimport.Check(bytes.NewReader(f.CSV), c.options(e, f), each)
+func (c *Control) readThrough(k csvimport.Kind, e ends, f File, each func(csvimport.Row) string) (int, error) {
+	return csvimport.Check(bytes.NewReader(f.CSV), c.options(k, e, f), each)
 }
 
-func (c *Control) options(e ends, f File) csvimport.Options {
+func (c *Control) options(k csvimport.Kind, e ends, f File) csvimport.Options {
 	return csvimport.Options{
+		Kind:                k,
 		AllowUnknownColumns: f.AllowUnknownColumns, PasswordOptional: e.source.HasAdmin(),
 		Encoding: f.Encoding, Limit: c.limits,
 	}
@@ -147,9 +149,10 @@ func (ch *checker) elsewhere(r csvimport.Row, batch string) {
 }
 
 // credentials says what is missing to log in on either side; of is the row's user in
-// the batch, or nil.
+// the batch, or nil. Of the other kinds both sides are opened by administrators.
 func (ch *checker) credentials(r csvimport.Row, of *migration.User) string {
 	switch {
+	case ch.kind != csvimport.IMAP:
 	case !r.HasPassword && !ch.source.HasAdmin() && (of == nil || len(of.SourceSecret) == 0):
 		return fmt.Sprintf("no Password, and the source endpoint %q has no administrator", ch.source.Name)
 	case !r.HasTargetPassword && !ch.target.HasAdmin() && (of == nil || len(of.TargetSecret) == 0):
@@ -190,7 +193,7 @@ func (ch *checker) verdict(err error) error {
 func (c *Control) users(ctx context.Context, b migration.Batch, e ends, f File) iter.Seq2[migration.User, error] {
 	state := newcomer(&b, c.now())
 	return func(yield func(migration.User, error) bool) {
-		for rows, err := range inChunks(csvimport.Read(bytes.NewReader(f.CSV), c.options(e, f))) {
+		for rows, err := range inChunks(csvimport.Read(bytes.NewReader(f.CSV), c.options(csvimport.Kind(b.Type), e, f))) {
 			var known map[string]*migration.User
 			if err == nil {
 				known, err = c.known(ctx, &b, rows)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailhaul/mailhaul/pkg/csvimport"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/provider"
 )
@@ -58,7 +59,7 @@ var folderTokens = []string{"#Inbox#", "#Sent#", "#Drafts#", "#Junk#", "#Trash#"
 
 func (c *Control) completeBatchSpec(s *migration.BatchSpec) error {
 	if s.Type == "" {
-		s.Type = "imap"
+		s.Type = string(csvimport.IMAP)
 	}
 	if s.Deletions == "" {
 		s.Deletions = "keep"
@@ -67,8 +68,8 @@ func (c *Control) completeBatchSpec(s *migration.BatchSpec) error {
 		s.ResyncInterval = c.interval
 	}
 	switch {
-	case s.Type != "imap":
-		return fault(migration.InvalidArgument, "batch type %q is not known: imap", migration.Clean(s.Type))
+	case !slices.Contains(csvimport.Kinds(), csvimport.Kind(s.Type)):
+		return fault(migration.InvalidArgument, "batch type %q is not known: it is one of %v", migration.Clean(s.Type), csvimport.Kinds())
 	case s.Deletions != "keep":
 		return fault(migration.InvalidArgument, "deletions %q is not known: keep", migration.Clean(s.Deletions))
 	case s.ResyncInterval < minResyncInterval || s.ResyncInterval > maxResyncInterval:

@@ -1,5 +1,5 @@
-// Package csvimport reads a batch's CSV file: a stream of bytes in, users or every
-// problem with line, column and reason out.
+// Package csvimport reads a batch's CSV file of any kind: a stream of bytes in, users or
+// every problem with line, column and reason out.
 //
 // It never stores anything and never keeps the file: memory is bounded by the set of
 // addresses seen and the list of problems. It never quotes a cell in a problem,
@@ -10,7 +10,7 @@
 //  1. Count the bytes; past the limit reading ends.
 //  2. Turn them into UTF-8: a byte order mark decides, else the encoding that the
 //     operator named, else they must be UTF-8 already. The first byte that does not
-//     fit ends the file, with a guess at what it is.
+//     fit ends the file, with a guess at what it is. A workbook is told as such.
 //  3. Split into records (RFC 4180). A record that cannot be split is a problem, and
 //     the next line is read.
 //  4. The first record is the header: known names, each once, the required ones all

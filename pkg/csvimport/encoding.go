@@ -29,6 +29,11 @@ var (
 	bomUTF16BE = []byte("\xfe\xff")
 	bomUTF32LE = []byte("\xff\xfe\x00\x00")
 	bomUTF32BE = []byte("\x00\x00\xfe\xff")
+
+	// What a workbook begins with: .xlsx, .ods and .numbers are zip archives, .xls is a
+	// compound file.
+	zipFile      = []byte("PK\x03\x04")
+	compoundFile = []byte("\xd0\xcf\x11\xe0")
 )
 
 // decode returns r as UTF-8 without a byte order mark. Reading it ends with an
@@ -43,6 +48,8 @@ func decode(r io.Reader, name string) (io.Reader, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case bytes.HasPrefix(head, zipFile), bytes.HasPrefix(head, compoundFile):
+		return nil, &encodingError{0, "the file is a workbook, not text: save it as CSV UTF-8 (comma delimited)"}
 	case bytes.HasPrefix(head, bomUTF32LE), bytes.HasPrefix(head, bomUTF32BE):
 		return nil, &encodingError{1, "the file is UTF-32: save it as UTF-8"}
 	case bytes.HasPrefix(head, bomUTF8):

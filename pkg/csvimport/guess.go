@@ -8,18 +8,21 @@ var (
 	guess1250 = guessed{"Windows-1250 (Central European)", "windows-1250"}
 	guess1251 = guessed{"Windows-1251 (Cyrillic)", "windows-1251"}
 	guess1252 = guessed{"Windows-1252 (Western European)", "windows-1252"}
+	guess1253 = guessed{"Windows-1253 (Greek)", "windows-1253"}
 )
 
 // guess takes a sample of text that is no UTF-8 for one of the encodings that
 // spreadsheets write by themselves.
 //
 //   - Chinese comes in pairs of high bytes, the first of them nearly always in B0-D7
-//     (the frequent characters of GB 2312); Cyrillic small letters are E0-FF.
-//   - Cyrillic words are runs of letters C0-FF; Western words have one or two among
-//     ASCII letters.
+//     (the frequent characters of GB 2312), the second anywhere from A1 on; Cyrillic
+//     capitals are C0-DF, both of a pair.
+//   - Cyrillic and Greek words are runs of letters C0-FF; Western words have one or two
+//     among ASCII letters. After a small letter DC-DF is a Greek vowel with its accent;
+//     in Cyrillic it is a capital, and stands in no such place.
 //   - Windows-1250 has letters where Windows-1252 has signs that stand in no word.
 func guess(sample []byte) guessed {
-	var pairs, chinese, high, letters, inRuns, polish int
+	var n traits
 	for i := 0; i < len(sample); {
 		if sample[i] < 0x80 {
 			i++
@@ -29,36 +32,55 @@ func guess(sample []byte) guessed {
 		for end < len(sample) && sample[end] >= 0x80 {
 			end++
 		}
-		run := sample[i:end]
-		for j := 0; j+1 < len(run); j += 2 {
-			pairs++
-			if run[j] >= 0xb0 && run[j] <= 0xd7 && run[j+1] >= 0xa1 {
-				chinese++
-			}
-		}
-		for _, b := range run {
-			high++
-			switch {
-			case b >= 0xc0:
-				letters++
-				if len(run) > 2 {
-					inRuns++
-				}
-			case is1250(b):
-				polish++
-			}
-		}
+		n.count(sample[i:end])
 		i = end
 	}
+	capitals := n.high >= 6 && n.capitals == n.high
 	switch {
-	case pairs > 0 && 2*pairs*10 >= high*8 && chinese*10 >= pairs*7:
+	case n.pairs > 0 && 2*n.pairs*10 >= n.high*8 && n.chinese*10 >= n.pairs*7 && !capitals:
 		return guessGBK
-	case inRuns*2 > high:
+	case n.inRuns*2 > n.high && n.greek > 0 && n.greek*10 > n.words:
+		return guess1253
+	case n.inRuns*2 > n.high:
 		return guess1251
-	case polish > 0 && letters+polish == high:
+	case n.polish > 0 && n.letters+n.polish == n.high:
 		return guess1250
 	default:
 		return guess1252
+	}
+}
+
+// traits count what tells the encodings apart: high bytes, and of those letters C0-FF,
+// capitals C0-DF, those in runs of three or more; runs; pairs, and those that look Chinese;
+// what looks Polish or Greek.
+type traits struct{ high, letters, capitals, inRuns, words, pairs, chinese, polish, greek int }
+
+// count counts a run of high bytes.
+func (n *traits) count(run []byte) {
+	n.words++
+	for j := 0; j+1 < len(run); j += 2 {
+		n.pairs++
+		if run[j] >= 0xb0 && run[j] <= 0xd7 && run[j+1] >= 0xa1 {
+			n.chinese++
+		}
+	}
+	for j, b := range run {
+		n.high++
+		switch {
+		case b >= 0xc0:
+			n.letters++
+			if len(run) > 2 {
+				n.inRuns++
+			}
+			if b <= 0xdf {
+				n.capitals++
+			}
+			if j > 0 && b >= 0xdc && b <= 0xdf && run[j-1] >= 0xe0 {
+				n.greek++
+			}
+		case is1250(b):
+			n.polish++
+		}
 	}
 }
 

@@ -9,32 +9,9 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// column is what the import knows of one.
-type column struct {
-	name     string
-	required bool
-	secret   bool // cells are taken as they are, also with an apostrophe in front
-	put      func(*Row, string)
-	// aliases are what people call it, in plain form (lower case, letters alone).
-	aliases []string
-}
-
-// imapColumns are those of an IMAP batch.
-var imapColumns = []column{
-	{"EmailAddress", true, false, func(r *Row, s string) { r.EmailAddress = s }, []string{"email", "mail", "address", "mailaddress", "primarysmtpaddress", "smtpaddress"}},
-	{"UserName", true, false, func(r *Row, s string) { r.UserName = s }, []string{"user", "login", "loginname", "userid", "account"}},
-	{"Password", true, true, func(r *Row, s string) { r.Password, r.HasPassword = migration.NewSecret(s), s != "" }, []string{"pass", "pwd", "passwd", "secret"}},
-	{"UserRoot", false, false, func(r *Row, s string) { r.UserRoot = s }, nil},
-	{"TargetUserName", false, false, func(r *Row, s string) { r.TargetUserName = s }, []string{"targetuser", "targetlogin"}},
-	{"TargetPassword", false, true, func(r *Row, s string) { r.TargetPassword, r.HasTargetPassword = migration.NewSecret(s), s != "" }, []string{"targetpass", "targetpwd"}},
-	{"TargetRoot", false, false, func(r *Row, s string) { r.TargetRoot = s }, nil},
-}
-
 // ignored are the columns that an error report adds to its rows; it can be handed
 // back as it is.
 var ignored = map[string]bool{"Code": true, "Reason": true, "Remedy": true}
-
-const headerHint = "the first line must name the columns: EmailAddress,UserName,Password"
 
 // header is the file's first record.
 type header struct {
@@ -46,7 +23,7 @@ type header struct {
 // read takes the header. It returns false where reading on would only make noise.
 func (h *header) read(line int, record []string, o Options, problems *Problems) (goOn bool) {
 	h.width = len(record)
-	if reason := notHeader(record); reason != "" {
+	if reason := notHeader(record, o.Kind); reason != "" {
 		problems.add(line, "", reason)
 		return false
 	}
@@ -58,19 +35,19 @@ func (h *header) read(line int, record []string, o Options, problems *Problems) 
 			continue
 		}
 		place[name] = i + 1
-		h.at[i] = find(name)
+		h.at[i] = o.Kind.find(name)
 	}
 	missing := map[string]bool{}
-	for _, c := range imapColumns {
+	for _, c := range columns[o.Kind] {
 		missing[c.name] = place[c.name] == 0
 	}
 	for i, name := range record {
 		if h.at[i] == nil && !ignored[name] && place[name] == i+1 {
-			h.unknown(line, i, name, o.AllowUnknownColumns, missing, problems)
+			h.unknown(line, i, name, o, missing, problems)
 		}
 	}
 	h.complete = true
-	for _, c := range imapColumns {
+	for _, c := range columns[o.Kind] {
 		// What a near miss explains is not missing.
 		if c.required && missing[c.name] && !(o.PasswordOptional && c.name == "Password") {
 			h.complete = false
@@ -83,27 +60,21 @@ func (h *header) read(line int, record []string, o Options, problems *Problems) 
 // unknown notes a column that is none of ours, with the one that was probably meant;
 // that one is then read from it, so that one typing error does not hide what is wrong
 // with the rows.
-func (h *header) unknown(line, i int, name string, allowed bool, missing map[string]bool, problems *Problems) {
-	meant, sure := nearMiss(name, missing)
+func (h *header) unknown(line, i int, name string, o Options, missing map[string]bool, problems *Problems) {
+	meant, sure := nearMiss(name, o.Kind, missing)
+	other := o.Kind.elsewhere(name)
 	switch {
 	case name == "":
 		problems.add(line, "", fmt.Sprintf("column %d has no name: delete it, or give it one", i+1))
-	case meant != nil && (sure || meant.required || !allowed):
+	case other != "" && !o.AllowUnknownColumns:
+		problems.add(line, name, fmt.Sprintf("no column of a batch of type %s, but of type %s: remove it, or give the batch that type", o.Kind, other))
+	case meant != nil && other == "" && (sure || meant.required || !o.AllowUnknownColumns):
 		problems.add(line, migration.Clean(name), fmt.Sprintf("unknown column: did you mean %s?", meant.name))
 		missing[meant.name] = false
 		h.at[i] = meant // its cells are looked through all the same
-	case !allowed:
+	case !o.AllowUnknownColumns:
 		problems.add(line, migration.Clean(name), "unknown column: remove it, or allow unknown columns")
 	}
-}
-
-func find(name string) *column {
-	for i := range imapColumns {
-		if imapColumns[i].name == name {
-			return &imapColumns[i]
-		}
-	}
-	return nil
 }
 
 // separator says which other separator the first line has, or "".
@@ -123,13 +94,13 @@ func separator(line string) string {
 }
 
 // notHeader says why the first record cannot be a header at all, or "".
-func notHeader(record []string) string {
+func notHeader(record []string, k Kind) string {
 	for _, cell := range record {
 		if strings.ContainsAny(cell, "\r\n") {
 			return "a line ends within the header: end lines with LF or CRLF, and close every quote"
 		}
 		if strings.Contains(cell, "@") {
-			return headerHint + "; it looks like a row"
+			return k.headerHint() + "; it looks like a row"
 		}
 	}
 	return ""
@@ -137,11 +108,11 @@ func notHeader(record []string) string {
 
 // nearMiss returns which of the missing columns name was probably meant to be, or
 // nil. It is sure where only case, spaces or punctuation differ.
-func nearMiss(name string, missing map[string]bool) (meant *column, sure bool) {
+func nearMiss(name string, k Kind, missing map[string]bool) (meant *column, sure bool) {
 	plain := plainForm(name)
 	best := 3 // letters of difference are too many
-	for i := range imapColumns {
-		c := &imapColumns[i]
+	for i := range columns[k] {
+		c := &columns[k][i]
 		if plain == "" || !missing[c.name] {
 			continue
 		}

@@ -14,26 +14,20 @@ import (
 
 // Row is one user of the file: what its cells say, with "" for a blank one.
 type Row struct {
-	Line                       int // at which it begins
-	EmailAddress, UserName     string
+	Line                       int    // at which it begins
+	EmailAddress               string // of the target mailbox; in a staged file of the source's
+	UserName                   string
 	UserRoot                   string
 	TargetUserName, TargetRoot string
 	Password, TargetPassword   migration.Secret
 	HasPassword                bool // the cell is not blank
 	HasTargetPassword          bool
+	ForceChangePassword        bool // of a staged file
 }
-
-// Limits of a file; at the limit it passes.
-type Limits struct {
-	Rows  int   // data rows
-	Bytes int64 // of the file as it came
-}
-
-// IMAPLimits are those of an IMAP batch.
-var IMAPLimits = Limits{Rows: 50_000, Bytes: 10_485_760}
 
 // Options are what the operator said about the file.
 type Options struct {
+	Kind                Kind // "" for IMAP
 	AllowUnknownColumns bool
 	// PasswordOptional is set where the source's administrator opens the mailboxes: the
 	// column Password may be absent.
@@ -41,11 +35,11 @@ type Options struct {
 	// Encoding is the name of the file's encoding (a WHATWG or IANA name, such as
 	// "gb18030"); "" for UTF-8, or UTF-16 with a byte order mark.
 	Encoding string
-	Limit    Limits // a zero field takes that of IMAPLimits
+	Limit    Limits // a zero field takes that of the kind
 }
 
-// Read yields the users of an IMAP batch's file while it is read: valid rows up to
-// the first problem, and at the end the one error: *Problems, or what r said.
+// Read yields the users of a file while it is read: valid rows up to the first problem,
+// and at the end the one error: *Problems, or what r said.
 func Read(r io.Reader, o Options) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		s := newScanner(r, o)
@@ -86,12 +80,15 @@ type scanner struct {
 }
 
 func newScanner(r io.Reader, o Options) *scanner {
+	if o.Kind == "" {
+		o.Kind = IMAP
+	}
 	s := &scanner{limit: o.Limit, options: o, seen: map[string]int{}, problems: Problems{Code: migration.CsvInvalid}}
 	if s.limit.Rows == 0 {
-		s.limit.Rows = IMAPLimits.Rows
+		s.limit.Rows = o.Kind.Limits().Rows
 	}
 	if s.limit.Bytes == 0 {
-		s.limit.Bytes = IMAPLimits.Bytes
+		s.limit.Bytes = o.Kind.Limits().Bytes
 	}
 	s.text = &limitReader{r: r, left: s.limit.Bytes}
 	return s
@@ -188,12 +185,11 @@ func (s *scanner) row(line int, record []string, each func(Row) (string, bool)) 
 		s.problems.add(line, "", fmt.Sprintf("%d cells, but the header has %d columns", len(record), s.header.width))
 		return true
 	}
-	row, blank := s.header.cells(line, record)
-	if blank {
+	if blank(record) {
 		s.problems.add(line, "", "an empty row: delete the line")
 		return true
 	}
-	s.checkRow(row)
+	row := s.cells(line, record)
 	if !s.header.complete {
 		return true
 	}

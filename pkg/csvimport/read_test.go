@@ -106,7 +106,7 @@ func TestProblems(t *testing.T) {
 		"too few, too many":     {head + "ann@example.com,ann\nbob@example.com,bob,p,w\n", "line 2: 2 cells, but the header has 3 columns\nline 3: 4 cells, but the header has 3 columns"},
 		"empty row":             {head + row + ",,\n", "line 3: an empty row: delete the line"},
 		"twice":                 {head + row + "bob@example.com,bob,p\nAnn@Example.com,x,y\n", "line 4: EmailAddress: the same user as in line 2"},
-		"blank names":           {head + ",,pw\n", "line 2: EmailAddress: empty: give the address of the target mailbox\nline 2: UserName: empty: give the login name at the source"},
+		"blank names":           {head + ",,pw\n", "line 2: EmailAddress: empty: give the address of the mailbox\nline 2: UserName: empty: give the login name at the source"},
 		"no password":           {head + "ann@example.com,ann,\n", ""},
 		"bare quote":            {head + "ann@example.com,ann,p\"w\nbob@example.com,,p\n", "line 2: a quote inside a cell that is not quoted: put the cell in quotes and write the quote twice (\"pass\"\"word\")\nline 3: UserName: empty: give the login name at the source"},
 		"open quote":            {head + row + "bob@example.com,bob,\"pw\ncarl@example.com,carl,pw\n", "line 3: a quoted cell is not closed, or goes on after its closing quote"},
@@ -279,6 +279,7 @@ func TestEncodings(t *testing.T) {
 	western := "EmailAddress,UserName,Password,UserRoot\nann@example.com,ann,pw,/x\nbob@example.com,bob,Gr\u00fc\u00dfe,/Stra\u00dfe/Caf\u00e9\n"
 	polish := "EmailAddress,UserName,Password,UserRoot\nann@example.com,ann,pw,/\u0141\u00f3d\u017a/Wa\u017cne/\u017b\u00f3\u0142\u0107\n"
 	russian := "EmailAddress,UserName,Password,UserRoot\nann@example.com,ann,pw,/Пользователи/Иванов\n"
+	greek := "EmailAddress,UserName,Password,UserRoot\nann@example.com,ann,pw,/Χρήστες/Παπαδόπουλος/Αρχείο\n"
 	utf16le, utf16be := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), unicode.UTF16(unicode.BigEndian, unicode.UseBOM)
 	for name, tc := range map[string]struct {
 		file, encoding string
@@ -302,6 +303,11 @@ func TestEncodings(t *testing.T) {
 		"windows-1250":               {encode(t, charmap.Windows1250, polish), "", "line 2|Windows-1250"},
 		"windows-1251":               {encode(t, charmap.Windows1251, russian), "", "line 2|Windows-1251"},
 		"not what was named":         {encode(t, charmap.Windows1252, western), "gb18030", "line 3|cannot be converted from gb18030"},
+		"windows-1251, in capitals":  {encode(t, charmap.Windows1251, strings.Replace(russian, "Пользователи/Иванов", "ИВАНОВ/ПЕТРОВ", 1)), "", "line 2|Windows-1251"},
+		"windows-1253":               {encode(t, charmap.Windows1253, greek), "", "line 2|Windows-1253"},
+		"windows-1253, named":        {encode(t, charmap.Windows1253, greek), "windows-1253", ""},
+		"a workbook":                 {"PK\x03\x04\x14\x00\x06\x00\x08\x00", "", "workbook|CSV UTF-8"},
+		"an old workbook":            {"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "windows-1252", "workbook|CSV UTF-8"},
 		"unknown name":               {western, "klingon", `encoding "klingon" is not known`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -419,12 +425,15 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(head+"ann@example.com,ann,pw\n"), "")
-	f.Add([]byte("EmailAddress;UserName\n\"x"), "")
-	f.Add([]byte("\xff\xfeE\x00m\x00"), "")
-	f.Add([]byte(head+"\xd3\xc3\xbb\xa7,\"a\"\"b\",c\r\n,,\n"), "gbk")
-	f.Fuzz(func(t *testing.T, file []byte, encoding string) {
-		o := csvimport.Options{Encoding: encoding, Limit: csvimport.Limits{Rows: 100, Bytes: 4096}}
+	f.Add([]byte(head+"ann@example.com,ann,pw\n"), "", byte(0))
+	f.Add([]byte("EmailAddress;UserName\n\"x"), "", byte(0))
+	f.Add([]byte("\xff\xfeE\x00m\x00"), "", byte(0))
+	f.Add([]byte(head+"\xd3\xc3\xbb\xa7,\"a\"\"b\",c\r\n,,\n"), "gbk", byte(0))
+	f.Add([]byte("EmailAddress,ForceChangePassword\nann@example.com,True\n"), "", byte(1))
+	f.Add([]byte("EmailAddress\nann@example.com\n"), "", byte(2))
+	f.Fuzz(func(t *testing.T, file []byte, encoding string, kind byte) {
+		kinds := csvimport.Kinds()
+		o := csvimport.Options{Kind: kinds[int(kind)%len(kinds)], Encoding: encoding, Limit: csvimport.Limits{Rows: 100, Bytes: 4096}}
 		n, checkErr := csvimport.Check(bytes.NewReader(file), o, func(csvimport.Row) string { return "" })
 		rows, readErr := collect(iotest.OneByteReader(bytes.NewReader(file)), o)
 		if got, want := text(t, readErr), text(t, checkErr); got != want {
@@ -434,7 +443,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("%d rows read, %d checked, of %d bytes", len(rows), n, len(file))
 		}
 		for _, r := range rows {
-			if !strings.Contains(r.EmailAddress, "@") || r.UserName == "" || r.Line < 2 {
+			if !strings.Contains(r.EmailAddress, "@") || (r.UserName == "") != (o.Kind != csvimport.IMAP) || r.Line < 2 {
 				t.Fatalf("row %+v", r)
 			}
 		}

@@ -15,21 +15,38 @@ const (
 	maxLabel = 63
 )
 
-// cells returns the record as a Row; blank says that all its cells are.
-func (h *header) cells(line int, record []string) (row Row, blank bool) {
-	row.Line = line
-	blank = true
-	for i, cell := range record {
-		blank = blank && strings.TrimSpace(cell) == ""
-		if c := h.at[i]; c != nil {
-			if !c.secret {
-				cell = unescape(cell)
-			}
-			// Cloned: a cell is a part of its whole record, password and all.
-			c.put(&row, strings.Clone(cell))
+// blank says that nothing is in any of the cells.
+func blank(record []string) bool {
+	for _, cell := range record {
+		if strings.TrimSpace(cell) != "" {
+			return false
 		}
 	}
-	return row, blank
+	return true
+}
+
+// cells returns the record as a Row, and notes what is wrong with each cell.
+func (s *scanner) cells(line int, record []string) Row {
+	row := Row{Line: line}
+	for i, cell := range record {
+		c := s.header.at[i]
+		if c == nil {
+			continue
+		}
+		if !c.secret {
+			cell = unescape(cell)
+		}
+		// Cloned: a cell is a part of its whole record, password and all.
+		c.put(&row, strings.Clone(cell))
+		reason := c.check(cell)
+		if reason == "" && c.name == emailAddress {
+			reason = s.twice(row)
+		}
+		if reason != "" {
+			s.problems.add(line, c.name, reason)
+		}
+	}
+	return row
 }
 
 // unescape takes off the apostrophe that keeps a spreadsheet from reading a formula, as
@@ -41,43 +58,8 @@ func unescape(cell string) string {
 	return cell
 }
 
-func (s *scanner) checkRow(row Row) {
-	note := func(column, reason string) {
-		if reason != "" && s.header.has(column) {
-			s.problems.add(row.Line, column, reason)
-		}
-	}
-	note("EmailAddress", s.address(row))
-	switch {
-	case row.UserName == "":
-		note("UserName", "empty: give the login name at the source")
-	default:
-		note("UserName", nameReason(row.UserName))
-	}
-	note("TargetUserName", nameReason(row.TargetUserName))
-	note("UserRoot", textReason(row.UserRoot))
-	note("TargetRoot", textReason(row.TargetRoot))
-	note("Password", secretReason(row.Password.Reveal()))
-	note("TargetPassword", secretReason(row.TargetPassword.Reveal()))
-}
-
-func (h *header) has(name string) bool {
-	for _, c := range h.at {
-		if c != nil && c.name == name {
-			return true
-		}
-	}
-	return false
-}
-
-// address checks the row's address, and that no row before had it.
-func (s *scanner) address(row Row) string {
-	if !s.header.has("EmailAddress") {
-		return ""
-	}
-	if reason := addressReason(row.EmailAddress); reason != "" {
-		return reason
-	}
+// twice says at which line the row's user was before, or "".
+func (s *scanner) twice(row Row) string {
 	key := strings.ToLower(row.EmailAddress)
 	if first, twice := s.seen[key]; twice {
 		return fmt.Sprintf("the same user as in line %d", first)
@@ -92,7 +74,7 @@ func (s *scanner) address(row Row) string {
 func addressReason(s string) string {
 	switch {
 	case s == "":
-		return "empty: give the address of the target mailbox"
+		return "empty: give the address of the mailbox"
 	case strings.TrimSpace(s) != s:
 		return "a space before or after the address"
 	}
@@ -128,6 +110,14 @@ func notLocal(r rune) bool {
 
 func notHost(r rune) bool {
 	return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r)
+}
+
+// loginReason is nameReason of a name that must be there.
+func loginReason(s string) string {
+	if s == "" {
+		return "empty: give the login name at the source"
+	}
+	return nameReason(s)
 }
 
 func nameReason(s string) string {

@@ -212,7 +212,7 @@ func TestAFileAsAJSONString(t *testing.T) {
 		"bad interval":      {"resyncInterval": "soon"},
 		"negative interval": {"resyncInterval": "-5s"},
 		"unknown token":     {"excludeFolders": []string{"#Spam#"}},
-		"unknown type":      {"type": "staged"},
+		"unknown type":      {"type": "pop3"},
 		"mirror":            {"deletions": "mirror"},
 		"bad name":          {"name": "../x"},
 		"wrong kind":        {"autoStart": "yes"},

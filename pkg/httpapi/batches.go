@@ -169,7 +169,7 @@ func (a *api) uploadRoutes() {
 				return nil, err
 			}
 			if in.DryRun {
-				return &created{http.StatusOK, client.DryRun{DryRun: true, Name: b.Name, Mailboxes: n}}, nil
+				return &created{http.StatusOK, client.DryRun{DryRun: true, Name: b.Name, Mailboxes: n, Warnings: list(b.Warnings)}}, nil
 			}
 			return &created{http.StatusCreated, batchWire(b)}, nil
 		}, status(http.StatusCreated))

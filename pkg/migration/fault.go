@@ -107,7 +107,7 @@ var catalogue = map[Code]remedy{
 	MessageUnreadable:     {Decide, "The source does not deliver this message: repair it at the source and retry the user, or leave it behind."},
 	TooManyBadItems:       {Decide, "More messages were skipped than the batch allows: look at the list, then raise the limit or mend the cause."},
 	NotReadyToRemove:      {Decide, "A gate is not met: see which, or remove the batch with --force."},
-	CsvEncoding:           {Resubmit, "Save the file as UTF-8 and submit it again."},
+	CsvEncoding:           {Resubmit, "Save the file as UTF-8, or name its encoding (--encoding), and submit it again."},
 	CsvInvalid:            {Resubmit, "Mend the lines that are listed and submit the file again."},
 	NeedsDecision:         {Decide, "This cannot be undone: repeat the command with the confirmation that it asks for."},
 	Internal:              {Retry, "It is tried again by itself. Where the reason does not say what to do, this is a fault of Mailhaul: please report it with the trace id."},
