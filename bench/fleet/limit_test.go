@@ -14,7 +14,8 @@ import (
 
 const limit = 3
 
-// world is programs between two Dovecots, a delay of 50 ms a round trip before both.
+// world is programs between two Dovecots, a delay of 50 ms a round trip before both, with
+// little room for bytes in flight: a pass lasts a second and more.
 type world struct {
 	*programs
 	new *servers.IMAP
@@ -29,7 +30,7 @@ func newWorld(b *testing.B, users, workers int) *world {
 	}
 	w := &world{programs: newPrograms(b, sqlite(b)), new: servers.Dovecot(b, servers.DovecotConfig{Extra: logStamped})}
 	oldPort, newPort := servers.FreePort(b), servers.FreePort(b)
-	servers.Program(b, newPort, exec.Command(filepath.Join(bin, "delayproxy"), "-delay", "25ms",
+	servers.Program(b, newPort, exec.Command(filepath.Join(bin, "delayproxy"), "-delay", "25ms", "-window", "65536",
 		fmt.Sprintf("127.0.0.1:%d=127.0.0.1:%d", oldPort, old.Port), fmt.Sprintf("127.0.0.1:%d=127.0.0.1:%d", newPort, w.new.Port)))
 	for name, port := range map[string]int{"old": oldPort, "new": newPort} {
 		n := limit
