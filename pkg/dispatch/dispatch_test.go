@@ -201,6 +201,31 @@ func TestADeadWorkersMailboxIsTakenOverUnsettled(t *testing.T) {
 	}
 }
 
+// TestAMailboxIsNotBlamedForAccidents: where another worker died as well, the third death
+// of a mailbox's does not end it.
+func TestAMailboxIsNotBlamedForAccidents(t *testing.T) {
+	db, q := newStore(t, 1), &fakeQueue{capacity: 1}
+	a, r := NewAdmitter(db, q, 0, zaptest.NewLogger(t)), newReconciler(t, db, q)
+	for _, id := range []string{"1", "2", "3", "another"} {
+		_, err := db.BeatWorker(t.Context(), migration.Worker{ID: id, Concurrency: 1, StartedAt: time.Now(), State: migration.WorkerRunning})
+		must(t, err)
+	}
+	must(t, db.WorkerGone(t.Context(), "another", 1))
+	for _, id := range []string{"1", "2", "3"} {
+		must(t, a.admit(t.Context()))
+		l := leases(t, db)[0]
+		_, err := db.Claim(t.Context(), l.Token, id)
+		must(t, err)
+		must(t, r.reconcile(t.Context()))
+		must(t, db.WorkerGone(t.Context(), id, 1))
+		u, err := db.UserByID(t.Context(), l.UserID)
+		must(t, err)
+		if u.Status != migration.UserQueued {
+			t.Errorf("after the death of worker %s: %+v", id, u.UserState)
+		}
+	}
+}
+
 func TestAStoreOfOnesOwnIsTakenOverAtOnce(t *testing.T) {
 	db, q := newStore(t, 3), &fakeQueue{capacity: 2}
 	d := New(Config{Store: db, Queue: q, Log: zaptest.NewLogger(t)})

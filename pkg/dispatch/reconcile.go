@@ -85,7 +85,11 @@ func (r *reconciler) takeOver(ctx context.Context, l migration.Lease) error {
 	if err != nil {
 		return fmt.Errorf("progress of lease %d: %w", l.Token, err)
 	}
-	next := migration.TakeOver(user.ID, user.UserState, progress, migration.Schedule{Interval: batch.ResyncInterval}, time.Now().UTC())
+	died, err := r.died(ctx, l.WorkerID)
+	if err != nil {
+		return err
+	}
+	next := migration.TakeOver(user.ID, user.UserState, progress, died, migration.Schedule{Interval: batch.ResyncInterval}, time.Now().UTC())
 	err = r.store.Release(ctx, l.Token, true, next)
 	if errors.Is(err, migration.ErrLeaseLost) {
 		return nil // another dispatcher was first, or the worker has ended the pass
@@ -98,6 +102,21 @@ func (r *reconciler) takeOver(ctx context.Context, l migration.Lease) error {
 		zap.Int("takeovers", next.Takeovers), zap.String("status", string(next.Status)))
 	r.kick()
 	return nil
+}
+
+// died counts the workers that are listed as gone, and the one given, which may not be yet.
+func (r *reconciler) died(ctx context.Context, id string) (int, error) {
+	workers, err := r.store.Workers(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("list workers: %w", err)
+	}
+	n := 1
+	for _, w := range workers {
+		if w.State == migration.WorkerGone && w.ID != id {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // findLost frees the leases whose tasks are not in the queue.

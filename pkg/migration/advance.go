@@ -1,6 +1,9 @@
 package migration
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Result is how a pass ended.
 type Result struct {
@@ -29,8 +32,10 @@ const (
 	// defaultWait is how long a throttled user rests where the server named no time.
 	defaultWait = 5 * time.Minute
 	// maxTakeovers passes that died in a row without progress end the user, so that
-	// one poisonous message cannot bring down a fleet for ever.
-	maxTakeovers = 3
+	// one poisonous message cannot bring down a fleet for ever; accidentTakeovers where
+	// workers die that had nothing to do with it, which is no message's doing.
+	maxTakeovers      = 3
+	accidentTakeovers = 2 * maxTakeovers
 )
 
 // Advance returns the user's next state after a pass. It is pure: what an operator
@@ -128,21 +133,26 @@ func Backoff(n int) time.Duration {
 
 // TakeOver returns the user's state after its pass died without a word: it is due
 // again at once and no attempt counts, unless too many have died so in a row.
-// progress is whether the dead pass had committed a window.
-func TakeOver(userID int64, s UserState, progress bool, sch Schedule, now time.Time) UserState {
+// progress is whether the dead pass had committed a window, died how many workers have
+// died lately, this one among them.
+func TakeOver(userID int64, s UserState, progress bool, died int, sch Schedule, now time.Time) UserState {
 	n := s
 	n.Takeovers++
 	if progress {
 		n.Takeovers = 0
+	}
+	most := maxTakeovers
+	if died > n.Takeovers {
+		most = accidentTakeovers
 	}
 	switch {
 	case s.Removing:
 		n.Status, n.NextRunAt = UserRemoving, time.Time{}
 	case s.Stopping:
 		n.Status, n.Stopping, n.NextRunAt = UserStopped, false, time.Time{}
-	case n.Takeovers >= maxTakeovers:
+	case n.Takeovers >= most:
 		n.Status, n.Code = UserFailed, Internal
-		n.Reason = "three workers in a row died on this mailbox without getting on"
+		n.Reason = fmt.Sprintf("%d workers in a row died on this mailbox without getting on", n.Takeovers)
 		n.NextRunAt = NextSync(userID, sch.Interval, now)
 		n.Takeovers = 0
 	default:
