@@ -27,7 +27,11 @@ const (
 	MidCompaction  = "mid-compaction"  // the state file is written anew, not yet in its place
 )
 
-// Names returns all points.
+// ImportPart is reached when a part of a file's users is written, in a transaction that is
+// not committed; a last time when all of them are.
+const ImportPart = "import-part"
+
+// Names returns the points of a pass.
 func Names() []string {
 	return []string{
 		FolderRenamed, RecordMoved, FoldersCreated, BeforeWriting, WritingMarked, MidLiteral, WindowSent, WindowAnswered,

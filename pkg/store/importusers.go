@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailhaul/mailhaul/pkg/failpoint"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
@@ -67,6 +68,7 @@ func (im *importer) add(ctx context.Context, users []migration.User) (added []bo
 		if err != nil {
 			return nil, fmt.Errorf("add users from %q on: %w", part[0].EmailAddress, err)
 		}
+		failpoint.Reach(failpoint.ImportPart)
 		for i := range part {
 			k := addressKey(part[i].EmailAddress)
 			added = append(added, fresh[k])
@@ -167,7 +169,9 @@ func (im *importer) finish(ctx context.Context) error {
 	if err := im.s.refuseDuplicates(ctx, im.tx, im.batch); err != nil {
 		return err
 	}
-	return im.s.dueFrom(ctx, im.tx, im.batch.ID, im.due)
+	err := im.s.dueFrom(ctx, im.tx, im.batch.ID, im.due)
+	failpoint.Reach(failpoint.ImportPart)
+	return err
 }
 
 // manyNew is from how many new users on the planner is told.
