@@ -13,6 +13,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
 // List takes one round trip with LIST-EXTENDED and LIST-STATUS (RFC 5258, RFC 5819),
@@ -48,6 +49,11 @@ func (s *session) List(ctx context.Context) ([]mailbox.Folder, error) {
 	}
 	s.settle()
 	folders := s.folders(rows, subscriptions)
+	if s.account.Root != "" && s.account.Side == migration.Source && len(folders) == 0 {
+		// As an empty mailbox it would be called in step with nothing copied.
+		return nil, migration.NewFault(migration.AuthorizationMissing, migration.ScopeUser, s.account.Side,
+			fmt.Sprintf("%s: there is no folder %q (UserRoot), or %q may not see it", what, s.account.Root, s.account.User), nil)
+	}
 	if err := s.statuses(folders); err != nil {
 		return nil, err
 	}
