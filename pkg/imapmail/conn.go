@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/failpoint"
+	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
 const (
@@ -30,6 +31,7 @@ type conn struct {
 	timeout time.Duration
 	pace    Pacer // nil: none
 	owed    int   // bytes read and not paid for; the reading goroutine's
+	hush    migration.Secret // see status.hush
 	life    context.Context
 	die     context.CancelFunc
 
@@ -203,7 +205,7 @@ func (c *conn) dismiss(err error) {
 // claimant asks the borrower whether a response is its own, and notes it as by.
 func (c *conn) claimant(by *borrower) func([]byte) bool {
 	return func(line []byte) bool {
-		if st, ok := parseStatus(line); ok && st.kind == "BYE" {
+		if st, ok := c.status(line); ok && st.kind == "BYE" {
 			c.mu.Lock()
 			c.bye = st
 			c.mu.Unlock()

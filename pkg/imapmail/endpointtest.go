@@ -61,7 +61,7 @@ func (t *tester) run(ctx context.Context, steps []step) bool {
 		stage := Stage{Name: s.name, OK: err == nil, Detail: t.detail, Took: time.Since(began)}
 		switch s.name {
 		case "greeting":
-			stage.Detail = migration.Clean(t.greeting)
+			stage.Detail = migration.Clean(t.account.Password.Redact(t.greeting))
 		case "TLS":
 			stage.Detail = t.secured
 		}
@@ -88,7 +88,7 @@ func (t *tester) close() {
 func (t *tester) resolve(ctx context.Context) error {
 	addresses, err := net.DefaultResolver.LookupHost(ctx, t.account.Host)
 	if err != nil {
-		return unreachable(err, migration.ConnectionFailed, t.account.Side, fmt.Sprintf("look up %q", t.account.Host))
+		return t.account.unreachable(err, migration.ConnectionFailed, fmt.Sprintf("look up %q", t.account.Host))
 	}
 	t.detail = strings.Join(addresses, " ")
 	return nil
@@ -100,7 +100,7 @@ func (t *tester) tellCapability(ctx context.Context) error {
 			return err
 		}
 	}
-	t.detail = t.words.String()
+	t.detail = t.account.Password.Redact(t.words.String())
 	return nil
 }
 
@@ -112,7 +112,7 @@ func (t *tester) tellNamespace(ctx context.Context) error {
 		return t.opened.broken("ask for the namespace")
 	}
 	n := t.opened.Naming()
-	t.detail = fmt.Sprintf("prefix %q, delimiter %q", n.Prefix, n.Delimiter)
+	t.detail = fmt.Sprintf("prefix %q, delimiter %q", t.account.Password.Redact(n.Prefix), n.Delimiter)
 	return nil
 }
 

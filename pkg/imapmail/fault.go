@@ -164,23 +164,26 @@ func (s *session) answered(err error, op operation, what string) error {
 	}
 	var refused *imap.Error
 	if errors.As(err, &refused) && refused.Type != imap.StatusResponseTypeBye {
-		st := status{kind: string(refused.Type), code: string(refused.Code), text: refused.Text}
+		st := status{kind: string(refused.Type), code: string(refused.Code), text: refused.Text, hush: s.account.Password}
 		return refusal(op, st, s.account.Side, what)
 	}
 	bye, cause := s.conn.failure()
 	if cause == nil || errors.Is(cause, errUnreadable) {
-		cause = fmt.Errorf("%w: %w", errUnreadable, err)
+		cause = fmt.Errorf("%w: %s", errUnreadable, s.account.Password.Redact(err.Error()))
 	}
 	return lost(cause, bye, s.account.Side, what)
 }
 
 // unreachable turns a failed look-up, dial or handshake into a fault; code is what it
 // is where nothing more is known.
-func unreachable(err error, code migration.Code, side migration.Side, what string) error {
+func (a Account) unreachable(err error, code migration.Code, what string) error {
 	var f *migration.Fault
 	if errors.As(err, &f) || errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	reason := strings.ReplaceAll(err.Error(), "\n", ": ") // errors.Join's
-	return migration.NewFault(code, migration.ScopeEndpoint, side, what+": "+reason, err)
+	if safe := a.Password.Redact(reason); safe != migration.NewSecret("").Redact(reason) {
+		reason, err = safe, errors.New(safe) // a certificate may say anything
+	}
+	return migration.NewFault(code, migration.ScopeEndpoint, a.Side, what+": "+reason, err)
 }

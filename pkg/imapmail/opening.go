@@ -47,10 +47,10 @@ func (b *opening) dial(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 		}
-		return unreachable(err, migration.ConnectionFailed, b.account.Side, what)
+		return b.account.unreachable(err, migration.ConnectionFailed, what)
 	}
 	b.conn = newConn(raw, b.timeout, b.options.OnBytes)
-	b.conn.pace = b.options.Pace
+	b.conn.pace, b.conn.hush = b.options.Pace, b.account.Password
 	return nil
 }
 
@@ -63,11 +63,11 @@ func (b *opening) greet(context.Context) error {
 	if err != nil {
 		return b.lost(what)
 	}
-	s, ok := parseStatus(response)
+	s, ok := b.conn.status(response)
 	switch {
 	case !ok || s.tag != "*":
 		return migration.NewFault(migration.ConnectionFailed, migration.ScopeEndpoint, b.account.Side,
-			what+": not IMAP: "+string(trimEOL(response)), nil)
+			what+": not IMAP: "+b.account.Password.Redact(string(trimEOL(response))), nil)
 	case s.kind == "BYE" || s.kind == "NO" || s.kind == "BAD":
 		s.kind = "BYE"
 		return lost(errServerLeft, s, b.account.Side, what)
@@ -150,7 +150,7 @@ func (b *opening) await(tag string) (s status, more bool, err error) {
 			b.words = parseCapabilities(strings.TrimPrefix(string(trimEOL(response)), "* CAPABILITY"))
 			continue
 		}
-		s, ok := parseStatus(response)
+		s, ok := b.conn.status(response)
 		if !ok {
 			continue
 		}

@@ -66,7 +66,7 @@ func (p *pipe) take(response []byte) error {
 		p.changed.Broadcast()
 		return nil
 	}
-	s, ok := parseStatus(response)
+	s, ok := p.session.conn.status(response)
 	if !ok {
 		return nil
 	}

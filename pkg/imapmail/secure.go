@@ -28,10 +28,10 @@ func (b *opening) handshake(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 		}
 		if errors.Is(err, context.DeadlineExceeded) { // silence says nothing about TLS
-			return unreachable(errors.New("the server made no progress"), migration.ConnectionFailed, b.account.Side, what)
+			return b.account.unreachable(errors.New("the server made no progress"), migration.ConnectionFailed, what)
 		}
 		code, reason := tlsFailure(err)
-		return unreachable(errors.Join(reason, err), code, b.account.Side, what)
+		return b.account.unreachable(errors.Join(reason, err), code, what)
 	}
 	b.secured = b.describe(wire.ConnectionState())
 	b.conn.secure(wire)

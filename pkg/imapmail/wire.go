@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
 // status is a status response (RFC 9051 section 7.1): tagged, or untagged where tag
@@ -14,14 +16,23 @@ type status struct {
 	code string // upper case, "" without
 	args string // of the code
 	text string
+	// hush is what the connection was opened with: a server may say it again.
+	hush migration.Secret
 }
 
 // words are the server's own, for a reason.
 func (s status) words() string {
 	if s.code == "" || s.code == "CAPABILITY" {
-		return s.kind + " " + s.text
+		return s.kind + " " + s.hush.Redact(s.text)
 	}
-	return s.kind + " [" + strings.TrimSpace(s.code+" "+s.args) + "] " + s.text
+	return s.kind + " " + s.hush.Redact("["+strings.TrimSpace(s.code+" "+s.args)+"] "+s.text)
+}
+
+// status is parseStatus, of this connection's server.
+func (c *conn) status(line []byte) (status, bool) {
+	s, ok := parseStatus(line)
+	s.hush = c.hush
+	return s, ok
 }
 
 // parseStatus reads a status response; ok is false for any other.

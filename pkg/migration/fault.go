@@ -183,6 +183,15 @@ func AsFault(err error) *Fault {
 // Clean makes a stranger's words fit for a log, a report and a terminal: no control
 // or format characters, valid UTF-8, at most 500 bytes.
 func Clean(s string) string {
+	s = printable(s)
+	if len(s) > 500 {
+		s = strings.ToValidUTF8(s[:497], "") + "..."
+	}
+	return s
+}
+
+// printable is Clean without the bound.
+func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == unicode.ReplacementChar:
@@ -194,11 +203,7 @@ func Clean(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "?"))
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) > 500 {
-		s = strings.ToValidUTF8(s[:497], "") + "..."
-	}
-	return s
+	return strings.Join(strings.Fields(s), " ")
 }
 
 // ErrLeaseLost is the cause with which a pass's context ends when the lease on its
