@@ -22,7 +22,7 @@ type Stage struct {
 // Test opens the account stage by stage and tells of each, up to the first that
 // fails. Without a user it ends before the login.
 func Test(ctx context.Context, a Account, o Options) []Stage {
-	t := &tester{opening: &opening{account: a, options: o, timeout: o.patience(), names: &nameBook{}}}
+	t := &tester{opening: &opening{account: a, options: o, timeout: o.patience(), names: &nameBook{}, labels: &labels{}}}
 	defer t.close()
 	first := []step{{"DNS", t.resolve}, {"TCP", t.dial}}
 	if !t.run(ctx, first) {

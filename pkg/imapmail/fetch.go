@@ -49,6 +49,7 @@ func (s *session) Metas(ctx context.Context, set mailbox.UIDSet, each func(mailb
 	// in go-imap. Where the reply itself does not come as one unasked for, the message
 	// is asked for once more.
 	var cutShort mailbox.UIDSet
+	set = s.visible(set)
 	first := firsts{of: set}
 	err := s.fetch(ctx, set, options, what, func(data *imapclient.FetchMessageData) error {
 		m, whole, err := s.meta(data, what)
@@ -116,6 +117,7 @@ func (s *session) meta(data *imapclient.FetchMessageData, what string) (m mailbo
 }
 
 func (s *session) Flags(ctx context.Context, set mailbox.UIDSet, since mailbox.ModSeq, each func(mailbox.UID, mailbox.Flags) error) error {
+	set = s.visible(set)
 	first := firsts{of: set}
 	return s.read(ctx, mailbox.Read{Set: set, Since: since}, "read the messages' flags", func(data *imapclient.FetchMessageData) error {
 		var uid mailbox.UID
@@ -139,6 +141,7 @@ func (s *session) Flags(ctx context.Context, set mailbox.UIDSet, since mailbox.M
 func (s *session) Messages(ctx context.Context, set mailbox.UIDSet, each func(mailbox.Message) error) error {
 	s.conn.in.bodies.Add(1)
 	defer s.conn.in.bodies.Add(-1)
+	set = s.visible(set)
 	first := firsts{of: set}
 	return s.read(ctx, mailbox.Read{Set: set, Whole: true}, "read messages", func(data *imapclient.FetchMessageData) error {
 		return s.message(data, func(m mailbox.Message) error {

@@ -130,7 +130,7 @@ func (s *session) again(errs []error, want func(int) bool, send func(int) waiter
 // Select opens a folder.
 func (s *session) Select(ctx context.Context, name string, readOnly bool) (mailbox.Selected, error) {
 	defer s.tie(ctx)()
-	s.open = openFolder{name: name, readOnly: readOnly}
+	s.open, s.rest = openFolder{name: name, readOnly: readOnly}, nil
 	command := s.openForeseen(name, readOnly)
 	if command == nil {
 		s.discard()
@@ -139,12 +139,16 @@ func (s *session) Select(ctx context.Context, name string, readOnly bool) (mailb
 	}
 	sel, err := s.selected(command)
 	s.open.validity = sel.UIDValidity
-	return sel, err
+	if err != nil {
+		return sel, err
+	}
+	return s.unlabelled(sel)
 }
 
 // Peek opens folders for writing, one after the other, all sent at once.
 func (s *session) Peek(ctx context.Context, names []string) ([]mailbox.Selected, []error) {
 	defer s.begin(ctx)()
+	s.rest = nil
 	out, errs := make([]mailbox.Selected, len(names)), make([]error, len(names))
 	for first := 0; first < len(names); first += inFlight {
 		part := names[first:min(len(names), first+inFlight)]

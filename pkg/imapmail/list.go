@@ -57,6 +57,11 @@ func (s *session) List(ctx context.Context) ([]mailbox.Folder, error) {
 	if err := s.statuses(folders); err != nil {
 		return nil, err
 	}
+	for i := range folders {
+		if folders[i].Role == mailbox.RoleRest {
+			folders[i].Status = nil // it is of all messages
+		}
+	}
 	return folders, nil
 }
 
@@ -64,6 +69,9 @@ func (s *session) List(ctx context.Context) ([]mailbox.Folder, error) {
 func (s *session) folders(rows []*imap.ListData, subscriptions *lsub) []mailbox.Folder {
 	var out []mailbox.Folder
 	s.unsealRows(rows, subscriptions)
+	s.labels.mu.Lock()
+	defer s.labels.mu.Unlock()
+	s.labels.all, s.labels.keys = "", nil
 	for _, row := range rows {
 		if !s.own(row.Mailbox) {
 			continue
@@ -90,6 +98,12 @@ func (s *session) folders(rows []*imap.ListData, subscriptions *lsub) []mailbox.
 		}
 		if f.Name == "INBOX" {
 			f.Role = mailbox.RoleInbox
+		}
+		if f.Role == mailbox.RoleAll && s.words["X-GM-EXT-1"] {
+			f.Role = mailbox.RoleRest
+		}
+		if f.Selectable {
+			s.labels.note(s, f, row.Attrs)
 		}
 		out = append(out, f)
 	}

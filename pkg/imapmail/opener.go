@@ -48,9 +48,9 @@ type Options struct {
 // NewOpener returns the Opener of one account. An error of it is a *migration.Fault,
 // or the cause with which the context ended.
 func NewOpener(a Account, o Options) mailbox.Opener {
-	names := &nameBook{}
+	names, marks := &nameBook{}, &labels{}
 	return func(ctx context.Context) (mailbox.Session, error) {
-		b := &opening{account: a, options: o, timeout: o.patience(), names: names}
+		b := &opening{account: a, options: o, timeout: o.patience(), names: names, labels: marks}
 		return b.open(ctx)
 	}
 }

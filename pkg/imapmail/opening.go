@@ -22,6 +22,7 @@ type opening struct {
 	options Options
 	timeout time.Duration
 	names   *nameBook
+	labels  *labels
 
 	conn     *conn
 	greeting string

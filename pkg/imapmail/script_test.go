@@ -96,7 +96,7 @@ func (s *script) welcome(capability string) {
 }
 
 func open(ctx context.Context, a Account, o Options, timeout time.Duration) (*session, error) {
-	b := &opening{account: a, options: o, timeout: timeout, names: &nameBook{}}
+	b := &opening{account: a, options: o, timeout: timeout, names: &nameBook{}, labels: &labels{}}
 	return b.open(ctx)
 }
 

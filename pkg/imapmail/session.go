@@ -14,6 +14,7 @@ import (
 type session struct {
 	account Account
 	names   *nameBook
+	labels  *labels
 	conn    *conn
 	client  *imapclient.Client
 	words   capabilities
@@ -32,6 +33,7 @@ type session struct {
 	unasked   unasked
 
 	open    openFolder
+	rest    *mailbox.UIDSet // all that is shown of the open folder; nil: everything
 	foresee foresight
 }
 
@@ -39,7 +41,7 @@ var _ mailbox.Session = (*session)(nil)
 
 // session hands the connection to go-imap, as one that is logged in already.
 func (b *opening) session() *session {
-	s := &session{account: b.account, names: b.names, conn: b.conn, words: b.words, caps: b.words.caps(), greeting: b.greeting}
+	s := &session{account: b.account, names: b.names, labels: b.labels, conn: b.conn, words: b.words, caps: b.words.caps(), greeting: b.greeting}
 	s.account.Root = strings.Trim(s.account.Root, "/")
 	s.naming = quirks(b.greeting)
 	b.conn.greeting = []byte("* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")

@@ -16,7 +16,10 @@ const (
 	RoleJunk    Role = "Junk"
 	RoleTrash   Role = "Trash"
 	RoleArchive Role = "Archive"
-	RoleAll     Role = "All" // a view of everything (Gmail), never copied into
+	RoleAll     Role = "All" // a view of everything, never copied from or into
+	// RoleRest holds the messages that no other folder shows (Gmail's All Mail, without
+	// what has a label). It is read last: what leaves another folder meanwhile shows there.
+	RoleRest Role = "Rest"
 )
 
 // Folder is one line of a listing.

@@ -67,7 +67,9 @@ func assign(source, all, target []mailbox.Folder, naming mailbox.Naming, recorde
 		moved[pathKey(f.Path)] = name
 		out = append(out, assignment{source: f, target: name, role: role, renamed: name != naming.Join(f.Path)})
 	}
-	slices.SortFunc(out, func(a, b assignment) int { return compareNames(a.source.Name, b.source.Name) })
+	slices.SortFunc(out, func(a, b assignment) int {
+		return cmp.Or(boolCompare(a.role == mailbox.RoleRest, b.role == mailbox.RoleRest), compareNames(a.source.Name, b.source.Name))
+	})
 	return out
 }
 

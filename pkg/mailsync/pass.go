@@ -236,14 +236,14 @@ func (p *pass) await(ctx context.Context, w *writer, wait time.Duration, waiting
 func nextReady(queue []*work, outstanding int) (int, time.Duration) {
 	least := math.MaxInt
 	for _, f := range queue {
-		least = min(least, f.blamed)
+		least = min(least, f.turn())
 	}
 	if len(queue) == 0 || least > 0 && outstanding > 0 {
 		return -1, 0
 	}
 	wait := time.Duration(0)
 	for i, f := range queue {
-		if f.blamed > least {
+		if f.turn() > least {
 			continue
 		}
 		left := time.Until(f.notBefore)
@@ -255,6 +255,15 @@ func nextReady(queue []*work, outstanding int) (int, time.Duration) {
 		}
 	}
 	return -1, wait
+}
+
+// turn is when a folder is taken: those of the least first, and the others only when
+// nothing is outstanding.
+func (f *work) turn() int {
+	if f.role == mailbox.RoleRest {
+		return math.MaxInt // after all others, also those that had to wait
+	}
+	return f.blamed
 }
 
 // afterReading decides what an error of the source, or of looking at the target,
