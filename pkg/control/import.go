@@ -179,8 +179,11 @@ func (ch *checker) verdict(err error) error {
 	case ch.dup == n && n > 0:
 		out.Fault = fault(migration.DuplicateInOtherBatch, "%s", p.List[0].Reason)
 	case n == 1:
-		one := p.List[0]
-		out.Fault = fault(p.Code, "the CSV file has a problem in line %d: %s", one.Line, strings.TrimPrefix(one.Column+": "+one.Reason, ": "))
+		one, where := p.List[0], ""
+		if one.Line > 0 {
+			where = fmt.Sprintf(" in line %d", one.Line)
+		}
+		out.Fault = fault(p.Code, "the CSV file has a problem%s: %s", where, strings.TrimPrefix(one.Column+": "+one.Reason, ": "))
 	default:
 		out.Fault = fault(p.Code, "the CSV file has %d problems; nothing was stored", n)
 	}

@@ -69,7 +69,7 @@ func (c *Control) completeBatchSpec(s *migration.BatchSpec) error {
 	}
 	switch {
 	case !slices.Contains(csvimport.Kinds(), csvimport.Kind(s.Type)):
-		return fault(migration.InvalidArgument, "batch type %q is not known: it is one of %v", migration.Clean(s.Type), csvimport.Kinds())
+		return fault(migration.InvalidArgument, "batch type %q is not known: imap, staged, crossTenant", migration.Clean(s.Type))
 	case s.Deletions != "keep":
 		return fault(migration.InvalidArgument, "deletions %q is not known: keep", migration.Clean(s.Deletions))
 	case s.ResyncInterval < minResyncInterval || s.ResyncInterval > maxResyncInterval:

@@ -160,6 +160,9 @@ func TestAllProblemsOfAFileAreToldAtOnce(t *testing.T) {
 			if p["remedy"] == "" {
 				t.Error("no remedy")
 			}
+			if strings.Contains(p["detail"].(string), "line 0") {
+				t.Errorf("a problem of the whole file has a line: %s", p["detail"])
+			}
 		})
 	}
 	e.as(op, "GET", inDefault+"/batches/second", nil, 404)
