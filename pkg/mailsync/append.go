@@ -36,8 +36,8 @@ type appends struct {
 
 // underWay is what one answer is awaited for: a window of messages, or flag changes.
 type underWay struct {
-	sent    []sent
-	changes []flagChange
+	sent  []sent
+	flags carriage
 }
 
 // markWriting marks the record, so that a crash from here on is known to leave something
@@ -76,10 +76,10 @@ func (x *folderWrite) startAppends(ctx context.Context) error {
 }
 
 // store sends flag changes.
-func (a *appends) store(ctx context.Context, ops []mailbox.FlagChange, changes []flagChange) {
+func (a *appends) store(ctx context.Context, ops []mailbox.FlagChange, flags carriage) {
 	err := a.appender.Store(ctx, ops)
 	if err == nil && a.x.f.care < stepwise {
-		a.windows <- underWay{changes: changes}
+		a.windows <- underWay{flags: flags}
 		return
 	}
 	var answer mailbox.Answer
@@ -87,7 +87,7 @@ func (a *appends) store(ctx context.Context, ops []mailbox.FlagChange, changes [
 		answer, err = a.appender.Receive(ctx)
 	}
 	if err == nil {
-		err = a.x.flagsAnswered(ctx, changes, answer)
+		err = a.x.flagsAnswered(ctx, flags, answer)
 	}
 	if err != nil {
 		a.x.broke(err)
@@ -138,8 +138,8 @@ func (a *appends) receive(ctx context.Context) {
 		}
 		answer, err := a.appender.Receive(ctx)
 		if err == nil {
-			if window.changes != nil {
-				err = a.x.flagsAnswered(ctx, window.changes, answer)
+			if len(window.flags.changes) > 0 {
+				err = a.x.flagsAnswered(ctx, window.flags, answer)
 			} else {
 				failpoint.Reach(failpoint.WindowAnswered)
 				err = a.x.answered(ctx, window.sent, answer)

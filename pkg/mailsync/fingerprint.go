@@ -2,6 +2,7 @@ package mailsync
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"io"
 	"slices"
@@ -199,20 +200,75 @@ func (n *normaliser) add(c byte) {
 	n.out = append(n.out, c)
 }
 
-// entry is what the plan knows of one message.
+// entry is what the plan knows of one message. There may be as many as a folder holds,
+// on both sides.
 type entry struct {
-	uid   mailbox.UID
 	print fingerprint
-	named bool // by its Message-ID: scanners and forms send many alike without one
 	size  int64
 	date  int64 // INTERNALDATE in Unix seconds; 0 without
-	flags mailbox.Flags
+	uid   mailbox.UID
+	flags uint32 // index into flagSets, namedBit apart
 }
 
-func entryOf(m mailbox.Meta) entry {
-	e := entry{uid: m.UID, print: fingerprintOf(m.Header), named: messageID(m.Header) != "", size: m.Size, flags: m.Flags}
+// namedBit says that the fingerprint is of a Message-ID: scanners and forms send many
+// alike without one.
+const namedBit = 1 << 31
+
+func (e entry) named() bool { return e.flags&namedBit != 0 }
+
+// flagSets are the sets of flags that messages carry, each once: few, however many the
+// messages are.
+type flagSets struct {
+	sets  []mailbox.Flags
+	index map[string]uint32
+}
+
+func (s *flagSets) add(f mailbox.Flags) uint32 {
+	key := f.String()
+	i, ok := s.index[key]
+	if !ok {
+		if s.index == nil {
+			s.index = map[string]uint32{}
+		}
+		i = uint32(len(s.sets))
+		s.index[key] = i
+		s.sets = append(s.sets, f)
+	}
+	return i
+}
+
+// of returns the flags of an entry.
+func (s *flagSets) of(e entry) mailbox.Flags { return s.sets[e.flags&^namedBit] }
+
+func (s *flagSets) entryOf(m mailbox.Meta) entry {
+	e := entry{uid: m.UID, print: fingerprintOf(m.Header), size: m.Size, flags: s.add(m.Flags)}
+	if messageID(m.Header) != "" {
+		e.flags |= namedBit
+	}
 	if !m.Date.IsZero() {
 		e.date = m.Date.Unix()
 	}
 	return e
+}
+
+// byPrint orders entries by fingerprint, those of one by UID.
+func byPrint(a, b entry) int {
+	return cmp.Or(bytes.Compare(a.print[:], b.print[:]), cmp.Compare(a.uid, b.uid))
+}
+
+func byUID(a, b entry) int { return cmp.Compare(a.uid, b.uid) }
+
+// hasPrint reports whether there is an entry of a fingerprint among those sorted byPrint.
+func hasPrint(sorted []entry, print fingerprint) bool {
+	_, ok := slices.BinarySearchFunc(sorted, print, func(e entry, p fingerprint) int { return bytes.Compare(e.print[:], p[:]) })
+	return ok
+}
+
+// entryOfUID returns the entry of a UID among those sorted byUID.
+func entryOfUID(sorted []entry, u mailbox.UID) entry {
+	i, ok := slices.BinarySearchFunc(sorted, u, func(e entry, u mailbox.UID) int { return cmp.Compare(e.uid, u) })
+	if !ok {
+		return entry{}
+	}
+	return sorted[i]
 }

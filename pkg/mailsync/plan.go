@@ -1,6 +1,7 @@
 package mailsync
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -24,35 +25,39 @@ type matching struct {
 // recognised at once if it has a Message-ID, its fingerprint is unique on both sides
 // and size and date agree too; wherever a fingerprint is on both sides and that is not so, contents
 // have to be compared: servers lie about sizes, tools lose dates, and templates
-// share a Message-ID.
+// share a Message-ID. Both are left sorted byPrint.
 func match(source, tail []entry) matching {
-	byPrint := map[fingerprint]*struct{ src, dst []entry }{}
-	for _, e := range tail {
-		g := byPrint[e.print]
-		if g == nil {
-			g = new(struct{ src, dst []entry })
-			byPrint[e.print] = g
-		}
-		g.dst = append(g.dst, e)
-	}
-	for _, e := range source {
-		if g := byPrint[e.print]; g != nil {
-			g.src = append(g.src, e)
-		}
-	}
+	slices.SortFunc(source, byPrint)
+	slices.SortFunc(tail, byPrint)
 	var m matching
-	for _, g := range byPrint {
-		switch {
-		case len(g.src) == 0:
-		case len(g.src) == 1 && len(g.dst) == 1 && g.src[0].named && g.src[0].size == g.dst[0].size && g.src[0].date == g.dst[0].date:
-			m.sure = append(m.sure, pair{g.src[0].uid, g.dst[0].uid})
-		default:
-			m.ask = append(m.ask, group{uids(g.src), uids(g.dst)})
+	for len(source) > 0 && len(tail) > 0 {
+		if d := bytes.Compare(source[0].print[:], tail[0].print[:]); d < 0 {
+			source = source[alike(source):]
+			continue
+		} else if d > 0 {
+			tail = tail[alike(tail):]
+			continue
+		}
+		src, dst := source[:alike(source)], tail[:alike(tail)]
+		source, tail = source[len(src):], tail[len(dst):]
+		if len(src) == 1 && len(dst) == 1 && src[0].named() && src[0].size == dst[0].size && src[0].date == dst[0].date {
+			m.sure = append(m.sure, pair{src[0].uid, dst[0].uid})
+		} else {
+			m.ask = append(m.ask, group{uids(src), uids(dst)})
 		}
 	}
 	slices.SortFunc(m.sure, bySource)
 	slices.SortFunc(m.ask, func(a, b group) int { return cmp.Compare(a.src[0], b.src[0]) })
 	return m
+}
+
+// alike is how many entries at the beginning have the fingerprint of the first.
+func alike(sorted []entry) int {
+	n := 1
+	for n < len(sorted) && sorted[n].print == sorted[0].print {
+		n++
+	}
+	return n
 }
 
 func uids(es []entry) []mailbox.UID {

@@ -3,7 +3,6 @@ package mailsync
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
@@ -29,14 +28,20 @@ type prepared struct {
 	create   bool // the target folder has to be made (again) before anything is copied
 	surplus  int64
 	skipped  int64 // skipped by earlier passes, still there
+	flagSets flagSets
 }
 
+// adoption is a message that both sides have, with its flags there: indexes into flagSets.
 type adoption struct {
 	pair
-	flags mailbox.Flags // the source's
-	add   mailbox.Flags // what the target lacks of them
-	// remove is what was carried and is gone at the source.
-	remove mailbox.Flags
+	flags, has uint32
+}
+
+// adopting returns what is to be done about a message that was found: the target gets the
+// flags that it lacks, but none that says that it is to go.
+func (prep *prepared) adopting(a adoption) flagChange {
+	flags := prep.flagSets.sets[a.flags]
+	return flagChange{src: a.src, dst: a.dst, now: flags, add: flags.Without(prep.flagSets.sets[a.has]).Without(mailbox.Flags{mailbox.Deleted})}
 }
 
 // errRenumbered says that the source's UIDs are others than those recorded.
@@ -136,8 +141,9 @@ func (p *pass) readTail(ctx context.Context, f *work, prep *prepared) (tail, all
 	if loose.Len() == 0 || sel.Messages == 0 {
 		return nil, nil, nil
 	}
+	tail = make([]entry, 0, min(loose.Len(), int64(sel.Messages), mostExpected))
 	if err = target.Metas(ctx, loose, func(m mailbox.Meta) error {
-		tail = append(tail, entryOf(m))
+		tail = append(tail, prep.flagSets.entryOf(m))
 		return nil
 	}); err != nil || len(tail) == 0 || !f.rec.Writing {
 		return tail, tail, err
@@ -151,13 +157,17 @@ func (p *pass) readTail(ctx context.Context, f *work, prep *prepared) (tail, all
 	first = max(f.rec.TargetSeen, first-min(first-1, mailbox.UID(around*p.job.Window)))
 	all = slices.Clone(tail)
 	err = target.Metas(ctx, mailbox.Span(first, sel.UIDNext-1).Minus(loose), func(m mailbox.Meta) error {
-		if e := entryOf(m); like[e.twin()] {
+		if e := prep.flagSets.entryOf(m); like[e.twin()] {
 			all = append(all, e)
 		}
 		return nil
 	})
 	return tail, all, err
 }
+
+// mostExpected is for how many messages room is made because a server says that there
+// are so many.
+const mostExpected = 1 << 18
 
 // unexplained are the target UIDs below next that may be deliveries without a record.
 func (f *work) unexplained(next mailbox.UID) mailbox.UIDSet {
@@ -184,34 +194,29 @@ func (p *pass) undecided(ctx context.Context, f *work, source mailbox.Session, p
 	}
 	found, err := p.recogniseSoon(ctx, f, source, prep, tail)
 	if err == nil && found == nil {
-		found, err = p.recognise(ctx, f, source, open.Union(unplaced), tail)
+		found, err = p.recognise(ctx, f, source, prep, open.Union(unplaced), tail)
 	}
 	if err != nil {
 		return err
 	}
-	var known []mailbox.UID
-	inTail := map[mailbox.UID]entry{}
-	for _, e := range tail {
-		inTail[e.uid] = e
-	}
-	for _, x := range found.pairs {
-		a := adoption{pair: x, flags: found.flags[x.src]}
-		a.add = a.flags.Without(inTail[x.dst].flags).Without(mailbox.Flags{mailbox.Deleted})
+	slices.SortFunc(tail, byUID)
+	slices.SortFunc(found.source, byUID)
+	known, taken := make([]mailbox.UID, len(found.pairs)), make([]mailbox.UID, len(found.pairs))
+	for i, x := range found.pairs {
+		a := adoption{pair: x, flags: entryOfUID(found.source, x.src).flags &^ namedBit, has: entryOfUID(tail, x.dst).flags &^ namedBit}
 		if unplaced.Contains(x.src) {
-			_, base, _ := f.rec.uids.get(x.src)
-			a.remove = base.Without(a.flags)
 			prep.place = append(prep.place, a)
 		} else {
 			prep.adopt = append(prep.adopt, a)
 		}
-		delete(inTail, x.dst)
-		known = append(known, x.src)
+		known[i], taken[i] = x.src, x.dst
 	}
+	loose := mailbox.NewUIDSet(uids(tail)...).Minus(mailbox.NewUIDSet(taken...))
 	prep.copy, prep.exact = found.left.Minus(mailbox.NewUIDSet(known...)).Intersect(open), found.exact
 	if !found.exact {
 		f.decidedAtStart += int64(len(known)) // they are not among those gone
 	}
-	return p.findSurplus(ctx, f, prep, all, mailbox.NewUIDSet(slices.Collect(maps.Keys(inTail))...))
+	return p.findSurplus(ctx, f, prep, all, loose)
 }
 
 // undecidedUIDs are the source UIDs that may have to be copied. In a folder that was

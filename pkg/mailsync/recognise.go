@@ -11,21 +11,21 @@ import (
 
 // recognised is what of the source the tail was found to hold.
 type recognised struct {
-	pairs []pair
-	flags map[mailbox.UID]mailbox.Flags // of what may be among pairs
-	left  mailbox.UIDSet                // what was asked about, pairs among it
-	exact bool                          // all of left exists
+	pairs  []pair
+	source []entry        // what may be among pairs
+	left   mailbox.UIDSet // what was asked about, pairs among it
+	exact  bool           // all of left exists
 }
 
 // recognise reads what is known of the source's messages without their bodies and
 // matches it with the tail. It keeps those that the tail may hold, whatever the
 // folder's size.
-func (p *pass) recognise(ctx context.Context, f *work, source mailbox.Session, set mailbox.UIDSet, tail []entry) (*recognised, error) {
-	entries, there, err := likeThose(ctx, source, set, tail)
+func (p *pass) recognise(ctx context.Context, f *work, source mailbox.Session, prep *prepared, set mailbox.UIDSet, tail []entry) (*recognised, error) {
+	entries, there, err := prep.likeThose(ctx, source, set, tail)
 	if err != nil {
 		return nil, err
 	}
-	found := newRecognised(entries, there, true)
+	found := &recognised{source: entries, left: there, exact: true}
 	m := match(entries, tail)
 	found.pairs = m.sure
 	if len(m.ask) > 0 {
@@ -38,26 +38,15 @@ func (p *pass) recognise(ctx context.Context, f *work, source mailbox.Session, s
 	return found, nil
 }
 
-func newRecognised(entries []entry, left mailbox.UIDSet, exact bool) *recognised {
-	found := &recognised{flags: map[mailbox.UID]mailbox.Flags{}, left: left, exact: exact}
-	for _, e := range entries {
-		found.flags[e.uid] = e.flags
-	}
-	return found
-}
-
 // likeThose reads the messages of set: which there are, and those of a fingerprint
-// that occurs in the tail.
-func likeThose(ctx context.Context, source mailbox.Session, set mailbox.UIDSet, tail []entry) (like []entry, there mailbox.UIDSet, err error) {
-	prints := make(map[fingerprint]bool, len(tail))
-	for _, e := range tail {
-		prints[e.print] = true
-	}
+// that occurs in the tail, which it sorts by that.
+func (prep *prepared) likeThose(ctx context.Context, source mailbox.Session, set mailbox.UIDSet, tail []entry) (like []entry, there mailbox.UIDSet, err error) {
+	slices.SortFunc(tail, byPrint)
+	like = make([]entry, 0, min(len(tail), mostExpected))
 	var uids []mailbox.UID
 	err = source.Metas(ctx, set, func(m mailbox.Meta) error {
-		e := entryOf(m)
-		uids = append(uids, e.uid)
-		if prints[e.print] {
+		uids = append(uids, m.UID)
+		if e := prep.flagSets.entryOf(m); hasPrint(tail, e.print) {
 			like = append(like, e)
 		}
 		return nil
@@ -85,7 +74,7 @@ func (p *pass) recogniseSoon(ctx context.Context, f *work, source mailbox.Sessio
 			break
 		}
 	}
-	entries, _, err := likeThose(ctx, source, next, tail)
+	entries, _, err := prep.likeThose(ctx, source, next, tail)
 	if err != nil || len(entries) < len(tail) {
 		return nil, err
 	}
@@ -98,7 +87,7 @@ func (p *pass) recogniseSoon(ctx context.Context, f *work, source mailbox.Sessio
 	if err != nil {
 		return nil, err
 	}
-	found := newRecognised(entries, open, false)
+	found := &recognised{source: entries, left: open}
 	for _, g := range ask {
 		pairs, _, _ := pairBy(func(c contents) contents { return contents{raw: c.raw, date: c.date} }, g.src, g.dst, s, d)
 		found.pairs = append(found.pairs, pairs...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -155,49 +156,94 @@ func (x *folderWrite) lookAgain() error {
 	return errAborted
 }
 
+// carriage is what is done about flags in one go.
+type carriage struct {
+	changes          []flagChange
+	adopted, updated int64
+}
+
+// flagsAtOnce bounds a carriage, in windows: a folder may hold a million messages that
+// are adopted.
+const flagsAtOnce = 5
+
+// carriages are what prep says about flags: changes, then adoptions, then placings.
+func (x *folderWrite) carriages() iter.Seq[carriage] {
+	return func(yield func(carriage) bool) {
+		prep, c := x.prep, carriage{changes: x.prep.changes, updated: int64(len(x.prep.changes))}
+		add := func(change flagChange) bool {
+			c.changes = append(c.changes, change)
+			if len(c.changes) < flagsAtOnce*x.p.job.Window {
+				return true
+			}
+			full := c
+			c = carriage{}
+			return yield(full)
+		}
+		for _, a := range prep.adopt {
+			c.adopted++
+			if !add(prep.adopting(a)) {
+				return
+			}
+		}
+		for _, a := range prep.place {
+			change := prep.adopting(a)
+			x.mu.Lock()
+			_, base, _ := x.rec.uids.get(a.src)
+			x.mu.Unlock()
+			change.remove = base.Without(change.now)
+			if !add(change) {
+				return
+			}
+		}
+		if len(c.changes) > 0 {
+			yield(c)
+		}
+	}
+}
+
 // carryFlags adopts, places, and applies flag changes: first at the target, then in
 // the record, so that nothing is believed to be carried that was not.
 func (x *folderWrite) carryFlags(ctx context.Context) error {
 	if x.target == nil {
 		return nil
 	}
-	found := append(x.prep.adopt, x.prep.place...)
-	changes := x.prep.changes
-	for _, a := range found {
-		changes = append(changes, flagChange{src: a.src, dst: a.dst, add: a.add, remove: a.remove, now: a.flags})
+	for c := range x.carriages() {
+		if x.stopped() {
+			return nil // what is left is found again
+		}
+		ops := storeOps(c.changes, x.selected.Keeps)
+		if len(ops) == 0 {
+			if err := x.flagsCarried(ctx, c); err != nil {
+				return err
+			}
+			continue
+		}
+		failpoint.Reach(failpoint.BeforeFlags)
+		if err := x.startAppends(ctx); err != nil {
+			return err
+		}
+		x.appends.store(ctx, ops, c)
 	}
-	if len(changes) == 0 {
-		return nil
-	}
-	ops := storeOps(changes, x.selected.Keeps)
-	if len(ops) == 0 {
-		return x.flagsCarried(ctx, changes)
-	}
-	failpoint.Reach(failpoint.BeforeFlags)
-	if err := x.startAppends(ctx); err != nil {
-		return err
-	}
-	x.appends.store(ctx, ops, changes)
 	return nil
 }
 
 // flagsAnswered notes what the target said to flag changes.
-func (x *folderWrite) flagsAnswered(ctx context.Context, changes []flagChange, answer mailbox.Answer) error {
+func (x *folderWrite) flagsAnswered(ctx context.Context, c carriage, answer mailbox.Answer) error {
 	if answer.Refused != nil {
 		x.note(fmt.Errorf("change flags in %q: %w", x.f.target, answer.Refused))
 		return nil
 	}
 	failpoint.Reach(failpoint.FlagsStored)
-	return x.flagsCarried(ctx, changes)
+	return x.flagsCarried(ctx, c)
 }
 
-func (x *folderWrite) flagsCarried(ctx context.Context, changes []flagChange) error {
+func (x *folderWrite) flagsCarried(ctx context.Context, c carriage) error {
 	x.mu.Lock()
-	for _, c := range changes {
-		x.rec.deliver(c.src, c.dst, c.now)
+	for _, change := range c.changes {
+		x.rec.deliver(change.src, change.dst, change.now)
 	}
-	x.tally.adopted += int64(len(x.prep.adopt))
-	x.tally.flagsUpdated += int64(len(x.prep.changes))
+	x.tally.adopted += c.adopted
+	x.tally.flagsUpdated += c.updated
 	x.mu.Unlock()
 	if err := x.commit(ctx); err != nil {
 		return err
