@@ -222,6 +222,40 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
+// TestAdoptionAddsFlags: of a folder filled by somebody else, in an order of its own, every
+// message gets the flags that it lacks and keeps those it has, also where that takes
+// several pieces.
+func TestAdoptionAddsFlags(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 50
+		p := newPair(t)
+		p.job.Window = 3
+		of := func(i int, names ...string) mailbox.Flags {
+			var out []string
+			for bit, name := range names {
+				if i>>bit&1 == 1 {
+					out = append(out, name)
+				}
+			}
+			return mailbox.NewFlags(out...)
+		}
+		for i := range n {
+			p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day, of(i, mailbox.Seen, mailbox.Flagged, "Work")...)
+			there := n - 1 - i
+			p.target.Deliver("INBOX", letter(fmt.Sprint(there)), day, of(there/8, mailbox.Seen, mailbox.Answered, "Mine")...)
+		}
+		tallyIs(t, p.mustRun(), migration.Tally{Seen: n, Adopted: n})
+		for at, m := range p.target.Messages("INBOX") {
+			i := n - 1 - at
+			want := mailbox.NewFlags(append(of(i, mailbox.Seen, mailbox.Flagged, "Work"), of(i/8, mailbox.Seen, mailbox.Answered, "Mine")...)...)
+			if !m.Flags.Equal(want) {
+				t.Errorf("message %d has %q, want %q", i, m.Flags, want)
+			}
+		}
+		tallyIs(t, p.mustRun(), migration.Tally{Seen: n, Unchanged: n})
+	})
+}
+
 func TestWhatTheUserDidAtTheTargetStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t)
