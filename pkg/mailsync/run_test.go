@@ -227,7 +227,7 @@ func TestAdoption(t *testing.T) {
 // several pieces.
 func TestAdoptionAddsFlags(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const n = 50
+		const n = 51
 		p := newPair(t)
 		p.job.Window = 3
 		of := func(i int, names ...string) mailbox.Flags {
@@ -242,12 +242,12 @@ func TestAdoptionAddsFlags(t *testing.T) {
 		for i := range n {
 			p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day, of(i, mailbox.Seen, mailbox.Flagged, "Work")...)
 			there := n - 1 - i
-			p.target.Deliver("INBOX", letter(fmt.Sprint(there)), day, of(there/8, mailbox.Seen, mailbox.Answered, "Mine")...)
+			p.target.Deliver("INBOX", letter(fmt.Sprint(there)), day, of(there, mailbox.Answered, mailbox.Seen, "Mine")...)
 		}
 		tallyIs(t, p.mustRun(), migration.Tally{Seen: n, Adopted: n})
 		for at, m := range p.target.Messages("INBOX") {
 			i := n - 1 - at
-			want := mailbox.NewFlags(append(of(i, mailbox.Seen, mailbox.Flagged, "Work"), of(i/8, mailbox.Seen, mailbox.Answered, "Mine")...)...)
+			want := mailbox.NewFlags(append(of(i, mailbox.Seen, mailbox.Flagged, "Work"), of(i, mailbox.Answered, mailbox.Seen, "Mine")...)...)
 			if !m.Flags.Equal(want) {
 				t.Errorf("message %d has %q, want %q", i, m.Flags, want)
 			}
