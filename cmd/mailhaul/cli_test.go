@@ -235,11 +235,15 @@ func TestDeleteWaitsForPassesThatAreEnding(t *testing.T) {
 	}
 }
 
-// TestFormsOfAReport: the API has two, --output has four, and what is given wins.
+// TestFormsOfAReport: the API has three, --output has four, and what is given wins.
 func TestFormsOfAReport(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("format") == "json" {
 			_, _ = w.Write([]byte(`{"batch":"b","items":[{"emailAddress":"a","seen":7},{"emailAddress":"b","seen":8}]}`))
+			return
+		}
+		if r.URL.Query().Get("format") == "html" {
+			_, _ = w.Write([]byte("<!DOCTYPE html>"))
 			return
 		}
 		_, _ = w.Write([]byte("EmailAddress,Reason\r\na,\"line\r\none\"\r\nbob,\r\n"))
@@ -253,6 +257,7 @@ func TestFormsOfAReport(t *testing.T) {
 		"--output table":               "EmailAddress  Reason\na             line one\nbob           \n",
 		"--output ndjson":              "{\"emailAddress\":\"a\",\"seen\":7}\n{\"emailAddress\":\"b\",\"seen\":8}\n",
 		"--format json":                asJSON,
+		"--format html":                "<!DOCTYPE html>",
 		"--format csv --output table":  asCSV,
 		"--format json --output table": asJSON,
 	} {

@@ -10,10 +10,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mailhaul/mailhaul/pkg/client"
+	"github.com/mailhaul/mailhaul/pkg/report"
 )
 
 func newReportCommand(g *global) *cobra.Command {
-	cmd := &cobra.Command{Use: "report", Short: "Reports of a batch, as CSV, JSON or a table"}
+	cmd := &cobra.Command{Use: "report", Short: "Reports of a batch, as CSV, JSON, a page or a table"}
 	for _, r := range [][2]string{
 		{"statistics", "All users with their counts"},
 		{"errors", "Users that need attention; mended, the file goes back with batch add-users"},
@@ -21,15 +22,15 @@ func newReportCommand(g *global) *cobra.Command {
 	} {
 		var format string
 		sub := &cobra.Command{Use: r[0] + " BATCH", Short: r[1], Args: cobra.ExactArgs(1)}
-		sub.Flags().StringVar(&format, "format", "", "csv or json, as the API writes it (csv, where --output is not given)")
+		sub.Flags().StringVar(&format, "format", "", "csv, json or html (a page to read and print), as the API writes it (csv, where --output is not given)")
 		sub.RunE = func(cmd *cobra.Command, args []string) error {
 			switch {
 			case format == "" && (g.output == "csv" || !cmd.Flags().Changed("output")):
 				format = "csv"
 			case format == "" && g.output == "json":
 				format = "json"
-			case format != "" && format != "csv" && format != "json":
-				return usageError(errors.New("--format is csv or json"))
+			case format != "" && !report.Format(format).Known():
+				return usageError(errors.New("--format is csv, json or html"))
 			}
 			c, err := g.client()
 			if err != nil {

@@ -23,8 +23,8 @@ func (c *Control) Report(ctx context.Context, a Actor, org, batch string, kind r
 	switch {
 	case kind != report.Statistics && kind != report.Errors && kind != report.Receipts:
 		return nil, fault(migration.NotFound, "there is no report %q: statistics, errors, receipts", migration.Clean(string(kind)))
-	case f != report.CSV && f != report.JSON:
-		return nil, fault(migration.InvalidArgument, "format %q is not known: csv, json", migration.Clean(string(f)))
+	case !f.Known():
+		return nil, fault(migration.InvalidArgument, "format %q is not known: csv, json, html", migration.Clean(string(f)))
 	}
 	b, err := c.store.BatchByName(ctx, o.ID, batch)
 	if code(err) == migration.NotFound {

@@ -75,7 +75,7 @@ func (e *env) remove(op string) {
 	}
 	e.as(op, "DELETE", inDefault+"/batches/pilot?force=true&keepReport=true", nil, 204)
 	e.as(op, "GET", inDefault+"/batches/pilot", nil, 404)
-	for _, format := range []string{"csv", "json"} {
+	for _, format := range []string{"csv", "json", "html"} {
 		a := e.do(request{method: "GET", path: inDefault + "/batches/pilot/reports/statistics?format=" + format, token: op})
 		if a.status != 200 || !strings.Contains(a.body, "ann@example.com") || !strings.Contains(a.body, "CompletedWithWarnings") {
 			e.t.Errorf("kept report as %s: %d %s", format, a.status, a.body)

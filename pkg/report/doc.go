@@ -1,4 +1,4 @@
-// Package report renders what is known of a batch as CSV and JSON: the statistics
+// Package report renders what is known of a batch as CSV, JSON and a page: the statistics
 // of all users, the users that need attention, and the receipts of a verify.
 //
 // It gets its rows one at a time and writes them as they come: a report of fifty

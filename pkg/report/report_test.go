@@ -74,6 +74,46 @@ func TestErrorReportHasTheImportsColumns(t *testing.T) {
 	}
 }
 
+// TestAPageIsWholeByItself: strangers' names are text in it, it asks for nothing from
+// anywhere, and it says what the other forms say.
+func TestAPageIsWholeByItself(t *testing.T) {
+	evil := `<script>alert(1)</script><img src=//x.example/a onerror="b">'&amp;{{.}}`
+	u := migration.User{EmailAddress: "ann@example.com", UserName: evil}
+	u.Status, u.Code, u.Reason = migration.UserFailed, migration.AuthFailed, evil
+	u.Totals = migration.Totals{Copied: 1234567, Bytes: 1_500_000_000}
+	row, _ := report.ErrorOf(u)
+	var many []migration.Difference
+	for range 150 {
+		many = append(many, migration.Difference{Kind: "missing", Folder: evil, SourceUID: 7, MessageID: "<m@" + evil + ">", Detail: evil})
+	}
+	receipt := report.ReceiptOf(migration.UserReceipt{EmailAddress: evil, Receipt: migration.Receipt{At: at, Missing: 150, Digest: "d1935", Differences: many}})
+	for kind, page := range map[string]struct {
+		text string
+		has  []string
+	}{
+		"statistics": {
+			render(t, report.HTML, report.Statistics, seq(report.StatisticsOf(u), report.StatisticsOf(u))),
+			[]string{"ann@example.com", "Failed", "1\u00a0234\u00a0567", "2\u00a0469\u00a0134", "1.5\u00a0GB", "3.0\u00a0GB", "2 in all", "Not carried"},
+		},
+		"errors":   {render(t, report.HTML, report.Errors, seq(row)), []string{"AuthFailed", "Give the right user name", "1 in all"}},
+		"receipts": {render(t, report.HTML, report.Receipts, seq(receipt)), []string{"2026-05-04 03:02 UTC", "d1935", "missing: ", "UID 7", "and 50 more"}},
+	} {
+		for _, want := range append(page.has, "<!DOCTYPE html>", "@media print", "</html>", "&lt;script&gt;") {
+			if !strings.Contains(page.text, want) {
+				t.Errorf("%s: it does not hold %q:\n%.3000s", kind, want, page.text)
+			}
+		}
+		for _, never := range []string{"<script", "<img", `onerror="`, "<link", "@import", "url(", "http:"} {
+			if strings.Contains(page.text, never) {
+				t.Errorf("%s: it holds %q", kind, never)
+			}
+		}
+		if unclosed := strings.Count(page.text, "<tr") - strings.Count(page.text, "</tr>"); unclosed != 0 {
+			t.Errorf("%s: %d rows are not closed", kind, unclosed)
+		}
+	}
+}
+
 func TestJSONIsOneObject(t *testing.T) {
 	var got struct {
 		Report, Batch string
@@ -111,7 +151,7 @@ func TestKeptReportsAreReadAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []report.Format{report.CSV, report.JSON} {
+	for _, f := range []report.Format{report.CSV, report.JSON, report.HTML} {
 		var out strings.Builder
 		if err := k.Write(&out, f, report.Receipts); err != nil {
 			t.Fatal(err)

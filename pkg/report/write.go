@@ -29,15 +29,22 @@ type Format string
 const (
 	CSV  Format = "csv"
 	JSON Format = "json"
+	HTML Format = "html" // a page to read and to print
 )
 
 // ContentType is the media type of f.
 func (f Format) ContentType() string {
-	if f == CSV {
+	switch f {
+	case CSV:
 		return "text/csv; charset=utf-8"
+	case HTML:
+		return "text/html; charset=utf-8"
 	}
 	return "application/json"
 }
+
+// Known reports whether f is one of the formats.
+func (f Format) Known() bool { return f == CSV || f == JSON || f == HTML }
 
 // Head is what a report says of itself; a CSV has no room for it.
 type Head struct {
@@ -46,17 +53,24 @@ type Head struct {
 	GeneratedAt time.Time `json:"generatedAt"`
 }
 
-// Row is one line of a report: its JSON form is its own, cells its CSV form.
-type Row interface{ cells() []string }
+// Row is one line of a report: its JSON form is its own, cells its CSV form, line its
+// place on a page.
+type Row interface {
+	cells() []string
+	line() line
+}
 
 // Write renders rows to w. An error of the sequence ends it and is returned; what
 // was written until then is then no whole report.
 func Write[R Row](w io.Writer, f Format, h Head, rows iter.Seq2[R, error]) error {
 	out := bufio.NewWriterSize(w, 32<<10)
 	var err error
-	if f == CSV {
+	switch f {
+	case CSV:
 		err = writeCSV(out, h.Report, rows)
-	} else {
+	case HTML:
+		err = writePage(out, h, rows)
+	default:
 		err = writeJSON(out, h, rows)
 	}
 	if err != nil {
