@@ -66,6 +66,15 @@ var batchColumns = []column[client.Batch]{
 		return "yes"
 	}},
 	{"EXCLUDED", func(b client.Batch) string { return strings.Join(b.ExcludeFolders, " ") }},
+	{"INCLUDED", func(b client.Batch) string { return strings.Join(b.IncludeFolders, " ") }},
+	{"MAIL SINCE", func(b client.Batch) string { return when(b.Since) }},
+	{"MAIL BEFORE", func(b client.Batch) string { return when(b.Before) }},
+	{"LARGEST", func(b client.Batch) string {
+		if b.MaxMessageSize == 0 {
+			return ""
+		}
+		return size(b.MaxMessageSize)
+	}},
 	{"CREATED", func(b client.Batch) string { return when(&b.CreatedAt) }},
 	{"STARTED", func(b client.Batch) string { return when(b.StartedAt) }},
 	{"STARTS AT", func(b client.Batch) string {
@@ -103,6 +112,12 @@ func (g *global) emitBatch(b client.Batch, err error) error {
 	}
 	return emitOne(g, b, batchColumns)
 }
+
+// What --since and --before say, of a batch and of a pair.
+const (
+	sinceHelp  = "only messages received from this day or time on, such as 2024-01-31 (from its beginning, UTC) or 2024-01-31T22:00:00Z"
+	beforeHelp = "only messages received before this day or time"
+)
 
 // csvFlags are those of a CSV file.
 type csvFlags struct {
@@ -151,6 +166,9 @@ func newBatchCreate(g *global) *cobra.Command {
 	fl.StringVar(&startAt, "start-at", "", "start at a time, such as 2026-05-01T22:00:00Z")
 	fl.StringArrayVar(&spec.ExcludeFolders, "exclude", nil, "folder to leave out: name, glob or token such as #Junk# (repeatable)")
 	fl.StringArrayVar(&spec.IncludeFolders, "include", nil, "only this folder (repeatable)")
+	fl.StringVar(&spec.Since, "since", "", sinceHelp)
+	fl.StringVar(&spec.Before, "before", "", beforeHelp)
+	fl.Int64Var(&spec.MaxMessageSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
 	fl.StringVar(&spec.ResyncInterval, "resync-interval", "", "between two syncs of a user, such as 24h")
 	fl.StringArrayVar(&spec.Notify, "notify", nil, "mail address for the reports, kept with the batch; mail is not sent yet (repeatable)")
 	fl.BoolVar(&spec.NewestFirst, "newest-first", false, "copy a folder's newest messages first")
@@ -205,12 +223,16 @@ func parseTime(flag, text string) (*time.Time, error) {
 
 func newBatchSet(g *global) *cobra.Command {
 	var exclude, include, notify []string
-	var interval string
+	var interval, since, before string
+	var maxSize int64
 	var newestFirst bool
 	cmd := &cobra.Command{Use: "set NAME", Short: "Change a batch's settings, also while it runs", Args: cobra.ExactArgs(1)}
 	fl := cmd.Flags()
 	fl.StringArrayVar(&exclude, "exclude", nil, "folders to leave out, in place of those before (repeatable)")
 	fl.StringArrayVar(&include, "include", nil, "only these folders (repeatable)")
+	fl.StringVar(&since, "since", "", sinceHelp+`; "" from the first on`)
+	fl.StringVar(&before, "before", "", beforeHelp+`; "" to the last`)
+	fl.Int64Var(&maxSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
 	fl.StringVar(&interval, "resync-interval", "", "between two syncs of a user")
 	fl.StringArrayVar(&notify, "notify", nil, "mail addresses for the reports (repeatable)")
 	fl.BoolVar(&newestFirst, "newest-first", false, "copy a folder's newest messages first")
@@ -221,6 +243,15 @@ func newBatchSet(g *global) *cobra.Command {
 		}
 		if fl.Changed("include") {
 			in.IncludeFolders = &include
+		}
+		if fl.Changed("since") {
+			in.Since = &since
+		}
+		if fl.Changed("before") {
+			in.Before = &before
+		}
+		if fl.Changed("max-message-size") {
+			in.MaxMessageSize = &maxSize
 		}
 		if fl.Changed("resync-interval") {
 			in.ResyncInterval = &interval

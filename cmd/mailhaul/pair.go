@@ -22,7 +22,8 @@ type pairFlags struct {
 	source, target                 string
 	sourcePassword, targetPassword string // files
 	state                          string
-	exclude                        []string
+	exclude, include               []string
+	since, before                  string
 	allowPlaintext                 bool
 	sourceTrust, targetTrust       migration.Trust
 }
@@ -45,6 +46,9 @@ func (p *pairFlags) add(cmd *cobra.Command) {
 	f.StringVar(&p.targetPassword, "target-password-file", "", "file with the target's password")
 	f.StringVar(&p.state, "state", "", "file that remembers what was delivered, from pass to pass")
 	f.StringArrayVar(&p.exclude, "exclude", nil, "folder to leave out: a name, a glob or a token such as #Junk# (repeatable)")
+	f.StringArrayVar(&p.include, "include", nil, "only this folder, likewise (repeatable)")
+	f.StringVar(&p.since, "since", "", sinceHelp)
+	f.StringVar(&p.before, "before", "", beforeHelp)
 	for side, t := range map[string]*migration.Trust{"source": &p.sourceTrust, "target": &p.targetTrust} {
 		f.StringVar(&t.TLSPin, side+"-tls-pin", "", "accept the "+side+"'s certificate with this key and no other, whoever signed it")
 		f.BoolVar(&t.TLSInsecure, side+"-tls-insecure", false, "accept every certificate of the "+side+": whoever stands between can read the password")
@@ -69,7 +73,17 @@ func (p *pairFlags) pair(g *global) (app.Pair, error) {
 	if err != nil {
 		return app.Pair{}, usageError(err)
 	}
-	return app.Pair{Source: source, Target: target, StateFile: p.state, Exclude: p.exclude}, nil
+	out := app.Pair{Source: source, Target: target, StateFile: p.state, Include: p.include, Exclude: p.exclude}
+	if out.Since, err = migration.ParseMoment(p.since); err != nil {
+		return out, usageError(fmt.Errorf("--since: %w", err))
+	}
+	if out.Before, err = migration.ParseMoment(p.before); err != nil {
+		return out, usageError(fmt.Errorf("--before: %w", err))
+	}
+	if !out.Since.IsZero() && !out.Before.IsZero() && !out.Since.Before(out.Before) {
+		return out, usageError(fmt.Errorf("no message is from the time since %s and before %s", p.since, p.before))
+	}
+	return out, nil
 }
 
 // account reads one side's URL and password. An error never quotes the URL: there

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/imapmail"
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
@@ -20,6 +21,8 @@ type Pair struct {
 	StateFile string
 	Include   []string
 	Exclude   []string
+	// Since and Before are as in mailsync.Job.
+	Since, Before time.Time
 	// TLS is the base of both sides' configuration; nil: the system's authorities.
 	TLS *tls.Config
 
@@ -39,7 +42,7 @@ func (p Pair) Sync(ctx context.Context) (out mailsync.Outcome, err error) {
 	source, target := p.openers()
 	return mailsync.Run(ctx, mailsync.Job{
 		Source: source, Target: target, Records: records,
-		Include: p.Include, Exclude: p.Exclude,
+		Include: p.Include, Exclude: p.Exclude, Since: p.Since, Before: p.Before,
 		MaxMessageSize: p.MaxMessageSize, NewestFirst: p.NewestFirst, DryRun: p.DryRun, Observe: p.Observe,
 	})
 }
@@ -54,6 +57,7 @@ func (p Pair) Verify(ctx context.Context) (out migration.Receipt, err error) {
 	source, target := p.openers()
 	return mailsync.Verify(ctx, mailsync.VerifyJob{
 		Source: source, Target: target, Records: records, Include: p.Include, Exclude: p.Exclude,
+		Since: p.Since, Before: p.Before,
 	})
 }
 

@@ -164,6 +164,9 @@ type BatchSpec struct {
 	StartAt             *time.Time `json:"startAt,omitempty" doc:"start at this time"`
 	ExcludeFolders      []string   `json:"excludeFolders,omitempty" nullable:"true" doc:"folders to leave out: names, globs, or tokens such as #Junk#"`
 	IncludeFolders      []string   `json:"includeFolders,omitempty" nullable:"true" doc:"only these folders"`
+	Since               string     `json:"since,omitempty" doc:"only messages received (INTERNALDATE) from this day or time on: 2024-01-31 (from its beginning, UTC) or 2024-01-31T22:00:00Z"`
+	Before              string     `json:"before,omitempty" doc:"only messages received before this day or time"`
+	MaxMessageSize      int64      `json:"maxMessageSize,omitempty" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
 	Deletions           string     `json:"deletions,omitempty" doc:"keep"`
 	ResyncInterval      string     `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
 	Notify              []string   `json:"notify,omitempty" nullable:"true" doc:"mail addresses for the reports, kept with the batch; mail is not sent yet"`
@@ -176,6 +179,9 @@ type BatchSpec struct {
 type BatchChange struct {
 	ExcludeFolders *[]string `json:"excludeFolders,omitempty" doc:"folders to leave out, in place of those before"`
 	IncludeFolders *[]string `json:"includeFolders,omitempty" doc:"only these folders"`
+	Since          *string   `json:"since,omitempty" doc:"only messages received from this day or time on; empty: from the first on. What a change lets in is copied by the next sync"`
+	Before         *string   `json:"before,omitempty" doc:"only messages received before this day or time; empty: to the last"`
+	MaxMessageSize *int64    `json:"maxMessageSize,omitempty" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
 	Deletions      *string   `json:"deletions,omitempty" doc:"keep"`
 	ResyncInterval *string   `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
 	Notify         *[]string `json:"notify,omitempty" doc:"mail addresses for the reports, kept with the batch; mail is not sent yet"`
@@ -193,6 +199,9 @@ type Batch struct {
 	CompleteAt     *time.Time     `json:"completeAt" doc:"when it completes by itself"`
 	ExcludeFolders []string       `json:"excludeFolders" nullable:"false" doc:"folders that are left out"`
 	IncludeFolders []string       `json:"includeFolders" nullable:"false" doc:"the only folders that are synced; empty: all"`
+	Since          *time.Time     `json:"since" doc:"only messages received from then on are synced"`
+	Before         *time.Time     `json:"before" doc:"only messages received before then are synced"`
+	MaxMessageSize int64          `json:"maxMessageSize" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
 	Deletions      string         `json:"deletions" doc:"keep: nothing is ever deleted at the target"`
 	ResyncInterval string         `json:"resyncInterval" doc:"between two syncs of a user"`
 	Notify         []string       `json:"notify" nullable:"false" doc:"mail addresses for the reports; mail is not sent yet"`

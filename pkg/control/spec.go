@@ -74,6 +74,11 @@ func (c *Control) completeBatchSpec(s *migration.BatchSpec) error {
 		return fault(migration.InvalidArgument, "deletions %q is not known: keep", migration.Clean(s.Deletions))
 	case s.ResyncInterval < minResyncInterval || s.ResyncInterval > maxResyncInterval:
 		return fault(migration.InvalidArgument, "resyncInterval %s is not between %s and %s", s.ResyncInterval, minResyncInterval, maxResyncInterval)
+	case !s.MailSince.IsZero() && !s.MailBefore.IsZero() && !s.MailSince.Before(s.MailBefore):
+		return fault(migration.InvalidArgument, "no message is from the time since %s and before %s",
+			s.MailSince.Format(time.RFC3339), s.MailBefore.Format(time.RFC3339))
+	case s.MaxMessageSize < 0:
+		return fault(migration.InvalidArgument, "maxMessageSize %d is below 0: give the limit in bytes, or 0 for the target's own", s.MaxMessageSize)
 	case s.AutoStart && !s.StartAt.IsZero():
 		return fault(migration.InvalidArgument, "autoStart and startAt exclude each other")
 	case len(s.ExcludeFolders) > maxList || len(s.IncludeFolders) > maxList || len(s.Notify) > maxList:

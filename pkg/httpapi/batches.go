@@ -131,9 +131,26 @@ func batchChange(in client.BatchChange) (func(*migration.BatchSpec), error) {
 		}
 		interval = &d
 	}
+	var moments [2]*time.Time
+	for i, in := range []struct {
+		what string
+		text *string
+	}{{"since", in.Since}, {"before", in.Before}} {
+		if in.text == nil {
+			continue
+		}
+		t, err := parseMoment(in.what, *in.text)
+		if err != nil {
+			return nil, err
+		}
+		moments[i] = &t
+	}
 	return func(s *migration.BatchSpec) {
 		set(&s.ExcludeFolders, in.ExcludeFolders)
 		set(&s.IncludeFolders, in.IncludeFolders)
+		set(&s.MailSince, moments[0])
+		set(&s.MailBefore, moments[1])
+		set(&s.MaxMessageSize, in.MaxMessageSize)
 		set(&s.Deletions, in.Deletions)
 		set(&s.ResyncInterval, interval)
 		set(&s.Notify, in.Notify)

@@ -49,6 +49,14 @@ func parseDuration(what, s string) (time.Duration, error) {
 	return d, nil
 }
 
+func parseMoment(what, s string) (time.Time, error) {
+	t, err := migration.ParseMoment(s)
+	if err != nil {
+		return t, invalid(what + ": " + err.Error())
+	}
+	return t, nil
+}
+
 func orgWire(o migration.Org) client.Org {
 	return client.Org{Name: o.Name, CreatedAt: o.CreatedAt.UTC()}
 }
@@ -112,9 +120,18 @@ func batchSpec(s client.BatchSpec) (migration.BatchSpec, error) {
 	if err != nil {
 		return migration.BatchSpec{}, err
 	}
+	since, err := parseMoment("since", s.Since)
+	if err != nil {
+		return migration.BatchSpec{}, err
+	}
+	before, err := parseMoment("before", s.Before)
+	if err != nil {
+		return migration.BatchSpec{}, err
+	}
 	out := migration.BatchSpec{
 		Type: s.Type, SourceEndpoint: s.SourceEndpoint, TargetEndpoint: s.TargetEndpoint, AutoStart: s.AutoStart,
-		ExcludeFolders: s.ExcludeFolders, IncludeFolders: s.IncludeFolders, Deletions: s.Deletions,
+		ExcludeFolders: s.ExcludeFolders, IncludeFolders: s.IncludeFolders,
+		MailSince: since, MailBefore: before, MaxMessageSize: s.MaxMessageSize, Deletions: s.Deletions,
 		ResyncInterval: interval, Notify: s.Notify, NewestFirst: s.NewestFirst,
 	}
 	if s.StartAt != nil {
@@ -127,7 +144,8 @@ func batchWire(b control.Batch) client.Batch {
 	out := client.Batch{
 		Name: b.Name, Type: b.Type, SourceEndpoint: b.SourceEndpoint, TargetEndpoint: b.TargetEndpoint,
 		AutoStart: b.AutoStart, StartAt: when(b.StartAt), CompleteAt: when(b.CompleteAt),
-		ExcludeFolders: list(b.ExcludeFolders), IncludeFolders: list(b.IncludeFolders), Deletions: b.Deletions,
+		ExcludeFolders: list(b.ExcludeFolders), IncludeFolders: list(b.IncludeFolders),
+		Since: when(b.MailSince), Before: when(b.MailBefore), MaxMessageSize: b.MaxMessageSize, Deletions: b.Deletions,
 		ResyncInterval: duration(b.ResyncInterval), Notify: list(b.Notify), NewestFirst: b.NewestFirst,
 		Status: string(b.Status), Counts: counts(b.Summary.Counts),
 		Messages: messages(b.Summary.Messages), Bytes: bytesOf(b.Summary.Messages),

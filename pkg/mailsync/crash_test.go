@@ -131,6 +131,10 @@ var scenarios = []scenario{
 		p.source.Deliver("Sent", letter("later", "virus"), day)
 	}, false},
 	{"initial, newest first", func(p *pairOf) { fill(p.source, 24) }, nil, true},
+	{"mail of a time, then all of it", func(p *pairOf) { fill(p.source, 24); p.job.Since = day.Add(3 * time.Hour) }, func(p *pairOf) {
+		p.job.Since = time.Time{}
+		p.source.Deliver("INBOX", letter("new"), day)
+	}, false},
 }
 
 // TestAccidentAtEveryStep disturbs a pass at every one of its steps in every way,

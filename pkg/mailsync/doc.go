@@ -15,7 +15,8 @@
 //     explains), the source is opened, and what is undecided is matched with the
 //     tail by fingerprint and, where that is not proof, by the digest of whole
 //     messages (prepare.go, recognise.go, plan.go). Flags are compared with the base that was last
-//     carried, flag by flag.
+//     carried, flag by flag. Where only mail of a time is wanted, the rest is left out
+//     first: it is neither seen nor decided (dates.go).
 //  4. Execute: what is left to copy is streamed from one FETCH into the append
 //     pipeline, in windows; each window is committed to the records as soon as the
 //     target has answered it (read.go, write.go). The source is read ahead, into the

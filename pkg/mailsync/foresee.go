@@ -84,6 +84,9 @@ func (p *pass) foreseeable(f *work) (ask mailbox.Foreseen, whole, ok bool) {
 	if len(copied) == 0 {
 		return ask, true, true
 	}
+	if !p.job.dates().any() {
+		return mailbox.Foreseen{}, false, false // their dates come first
+	}
 	if len(p.pieces(copied, *f.src)) > 1 {
 		return ask, false, true
 	}

@@ -27,6 +27,9 @@ type Job struct {
 	Include, Exclude []string
 	// MaxMessageSize in bytes; larger ones are skipped. 0: the target's own limit.
 	MaxMessageSize int64
+	// Since and Before limit what is carried to messages of that time (INTERNALDATE), the
+	// one included, the other not; zero: any.
+	Since, Before time.Time
 	// NewestFirst copies the later messages of a folder before the earlier ones, in
 	// pieces.
 	NewestFirst bool

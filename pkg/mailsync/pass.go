@@ -63,6 +63,10 @@ type work struct {
 	care  care
 	// only limits the copy to these messages; nil: all that are undecided.
 	only mailbox.UIDSet
+	// left are the messages outside the job's time that were looked at, leftBefore counts
+	// those that were not looked at again.
+	left       mailbox.UIDSet
+	leftBefore int64
 	// refused is why the target folder could not be made.
 	refused *migration.Fault
 	// stuckAt is the message at which the source failed last, stuck times in a row.

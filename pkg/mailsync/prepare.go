@@ -181,10 +181,18 @@ func (f *work) unexplained(next mailbox.UID) mailbox.UIDSet {
 func (p *pass) undecided(ctx context.Context, f *work, source mailbox.Session, prep *prepared, tail, all []entry) error {
 	open := f.undecidedUIDs(prep.selected)
 	f.decidedAtStart = f.rec.uids.len() + int64(len(f.rec.skipped))
-	if f.only != nil {
+	dated := false
+	switch {
+	case f.only != nil:
 		open = open.Intersect(f.only)
+	case !p.job.dates().any():
+		var err error
+		if open, err = p.ofTime(ctx, f, source, prep.selected, open); err != nil {
+			return err
+		}
+		dated = true
 	}
-	prep.copy = open
+	prep.copy, prep.exact = open, dated
 	unplaced := f.rec.uids.unplaced()
 	if len(tail) == 0 || len(open) == 0 && len(unplaced) == 0 && !f.rec.Writing {
 		if prep.create && f.rec.uids.len() > 0 {
@@ -212,7 +220,7 @@ func (p *pass) undecided(ctx context.Context, f *work, source mailbox.Session, p
 		known[i], taken[i] = x.src, x.dst
 	}
 	loose := mailbox.NewUIDSet(uids(tail)...).Minus(mailbox.NewUIDSet(taken...))
-	prep.copy, prep.exact = found.left.Minus(mailbox.NewUIDSet(known...)).Intersect(open), found.exact
+	prep.copy, prep.exact = found.left.Minus(mailbox.NewUIDSet(known...)).Intersect(open), found.exact || dated
 	if !found.exact {
 		f.decidedAtStart += int64(len(known)) // they are not among those gone
 	}

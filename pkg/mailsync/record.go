@@ -47,6 +47,11 @@ type head struct {
 	Slowest time.Duration `json:"slowest,omitempty"`
 	// SizeLimit is the largest message, in bytes, that was to be copied then; 0: none.
 	SizeLimit int64 `json:"limit,omitempty"`
+	// Since and Before are the time, in Unix seconds, that messages had to be of then (0:
+	// any), and LeftOut is how many below UIDNext were not.
+	Since   int64 `json:"since,omitempty"`
+	Before  int64 `json:"before,omitempty"`
+	LeftOut int64 `json:"left,omitempty"`
 	// Subscribed is what was last carried of the source's subscription.
 	Subscribed bool `json:"sub,omitempty"`
 	// AgainBelow is set while messages are copied a second time because the target

@@ -27,9 +27,10 @@ func (p *pass) survey(ctx context.Context) ([]*work, error) {
 	if err := p.retryTooLarge(ctx); err != nil {
 		return nil, err
 	}
+	p.lookAtDatesAnew()
 	queue := p.triage()
 	if p.job.DryRun {
-		return queue, nil
+		return queue, p.countDates(ctx, queue)
 	}
 	p.foresee(queue) // the source answers while the target's folders are made
 	if len(queue) > 0 {
@@ -181,10 +182,13 @@ func (w *work) targetChanged() bool {
 func (p *pass) triage() []*work {
 	var queue []*work
 	p.tally.Folders = int64(len(p.all))
-	sizes := true
+	sizes := p.job.dates().any() // else those left out would count
 	for _, w := range p.all {
 		if w.src != nil {
 			w.tally = folderTally{counted: true, seen: int64(w.src.Messages)}
+			if w.rec.Finished {
+				w.tally.seen = max(0, w.tally.seen-w.rec.LeftOut)
+			}
 			p.tally.Seen += w.tally.seen
 			sizes = sizes && w.src.Size >= 0
 			p.tally.BytesTotal += max(0, w.src.Size)
@@ -195,8 +199,9 @@ func (p *pass) triage() []*work {
 		if !w.done() {
 			if p.job.DryRun && w.src != nil {
 				w.tally.copied = max(0, w.tally.seen-w.rec.uids.len()-int64(len(w.rec.skipped)))
+				w.tally.unchanged = w.tally.seen - w.tally.copied
 				p.tally.Copied += w.tally.copied
-				p.tally.Unchanged += w.tally.seen - w.tally.copied
+				p.tally.Unchanged += w.tally.unchanged
 			}
 			queue = append(queue, w)
 			continue

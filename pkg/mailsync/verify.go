@@ -21,6 +21,7 @@ type VerifyJob struct {
 	Source, Target   mailbox.Opener
 	Records          Records // nil: none
 	Include, Exclude []string
+	Since, Before    time.Time // as in Job
 }
 
 // copyOf is what verify keeps of one message: a digest each, whatever its size.
@@ -116,6 +117,7 @@ func (v *verifier) folder(ctx context.Context, p *pass, w *work) error {
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("verify folder %q: %w", w.source.Name, err)
 	}
+	source = v.ofTime(w, source)
 	path := displayPath(w.source)
 	if w.dst == nil {
 		if w.rec.uids.len() == 0 {

@@ -65,7 +65,7 @@ func (x *folderWrite) begin() {
 	x.tally = x.f.tally
 	x.tally.counted = true
 	if x.f.only == nil {
-		x.tally.seen = int64(x.prep.selected.Messages)
+		x.tally.seen = max(0, int64(x.prep.selected.Messages)-x.f.leftOut())
 		x.tally.skipped, x.tally.failed, x.tally.unchanged = x.prep.skipped, 0, 0
 	}
 	x.tally.surplus += x.prep.surplus
@@ -361,6 +361,8 @@ func (x *folderWrite) finish(ctx context.Context) error {
 	r.Writing, r.Gone, r.AgainBelow, r.SizeLimit = false, false, 0, x.p.sizeLimit
 	r.Finished = x.tally.failed == 0
 	r.SourceValidity, r.Messages, r.UIDNext, r.ModSeq = now.UIDValidity, now.Messages, now.UIDNext, now.HighestModSeq
+	r.Since, r.Before = x.p.job.dates().seconds()
+	r.LeftOut = x.f.leftBelow(now.UIDNext)
 	r.TargetSeen = max(r.TargetSeen, x.prep.tailRead)
 	t := &x.tally
 	t.unchanged = max(0, t.seen-t.gone-t.copied-t.adopted-t.skipped-t.failed)

@@ -31,6 +31,12 @@ type BatchSpec struct {
 	CompleteAt     time.Time // zero: none
 	ExcludeFolders []string
 	IncludeFolders []string
+	// MailSince and MailBefore limit what is carried to messages received in that time,
+	// the one included, the other not; zero: any.
+	MailSince  time.Time
+	MailBefore time.Time
+	// MaxMessageSize in bytes; larger messages are skipped. 0: the target's own limit.
+	MaxMessageSize int64
 	Deletions      string // "keep"
 	ResyncInterval time.Duration
 	Notify         []string

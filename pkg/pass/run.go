@@ -195,7 +195,8 @@ func (p *pass) sync(ctx context.Context) error {
 		Records: records{p.r.Store, p.lease.Token, p.log}, Unsettled: p.lease.Unsettled && p.newHere(),
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
 		Yield: p.yield, Stop: stop, Observe: p.counted.observe, Budget: p.r.Budget,
-		NewestFirst: p.batch.NewestFirst,
+		Since: p.batch.MailSince, Before: p.batch.MailBefore,
+		MaxMessageSize: p.batch.MaxMessageSize, NewestFirst: p.batch.NewestFirst,
 	})
 	p.result.Tally, p.result.Progress, p.result.Yielded = out.Tally, out.Progress, out.Yielded
 	p.items = out.Items
@@ -234,6 +235,7 @@ func (p *pass) verify(ctx context.Context) error {
 		Source: p.source.open, Target: p.target.open,
 		Records: records{p.r.Store, p.lease.Token, p.log},
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
+		Since: p.batch.MailSince, Before: p.batch.MailBefore,
 	})
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
