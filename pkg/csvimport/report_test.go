@@ -18,6 +18,8 @@ func TestAnErrorReportCanBeSubmittedAgain(t *testing.T) {
 		u := migration.User{EmailAddress: name + "@example.com", UserName: name, UserRoot: "@" + name, TargetUserName: "@" + name, TargetRoot: "-" + name}
 		u.Status, u.Code, u.Reason = migration.UserFailed, migration.AuthFailed, "=1+1"
 		users = append(users, u)
+		u.EmailAddress, u.UserName = "wide-"+u.EmailAddress, "＝"+name // no address begins so, a login may
+		users = append(users, u)
 	}
 	var rows iter.Seq2[report.ErrorRow, error] = func(yield func(report.ErrorRow, error) bool) {
 		for _, u := range users {

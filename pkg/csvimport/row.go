@@ -52,8 +52,9 @@ func (s *scanner) cells(line int, record []string) Row {
 // unescape takes off the apostrophe that keeps a spreadsheet from reading a formula, as
 // our reports write it. Passwords are never written there, and keep theirs.
 func unescape(cell string) string {
-	if len(cell) > 1 && cell[0] == '\'' && strings.IndexByte("=+-@", cell[1]) >= 0 {
-		return cell[1:]
+	rest, escaped := strings.CutPrefix(cell, "'")
+	if first, _ := utf8.DecodeRuneInString(rest); escaped && rest != "" && strings.ContainsRune("=+-@＝＋－＠", first) {
+		return rest
 	}
 	return cell
 }

@@ -5,7 +5,7 @@
 // thousand users costs the memory of one. It reads no store and decides nothing.
 //
 // Cells of a CSV never begin with a character that a spreadsheet takes for a
-// formula (=, +, -, @, tab, carriage return): they get an apostrophe in front. The
+// formula (=, +, -, @ and their wide forms, tab, line end): they get an apostrophe in front. The
 // error report has the columns of the import, so that it can be mended and added to
 // the batch again; its passwords are blank, which keeps the sealed ones.
 package report

@@ -35,7 +35,7 @@ func render[R report.Row](t *testing.T, f report.Format, k report.Kind, rows ite
 }
 
 func TestFormulasAreTextInACSV(t *testing.T) {
-	for _, evil := range []string{`=HYPERLINK("http://x")`, "+1", "-1", "@SUM(A1)", "\tx", "\rx"} {
+	for _, evil := range []string{`=HYPERLINK("http://x")`, "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\n=1+1", "＝1+1", "＋1", "－1", "＠SUM(A1)"} {
 		u := migration.User{EmailAddress: evil, UserName: evil, UserRoot: evil, TargetUserName: evil}
 		u.Status, u.Code, u.Reason = migration.UserFailed, migration.AuthFailed, evil
 		row, _ := report.ErrorOf(u)
@@ -48,7 +48,7 @@ func TestFormulasAreTextInACSV(t *testing.T) {
 				t.Fatalf("%q: %v", text, err)
 			}
 			for _, cell := range lines[1] {
-				if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r") {
+				if cell != "" && strings.ContainsAny(string([]rune(cell)[:1]), "=+-@\t\r\n＝＋－＠") {
 					t.Errorf("cell %q of %q begins a formula", cell, evil)
 				}
 			}

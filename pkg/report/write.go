@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Kind is which report.
@@ -123,9 +124,10 @@ func writeJSON[R Row](w io.Writer, h Head, rows iter.Seq2[R, error]) error {
 	return err
 }
 
-// Cell makes text safe in a spreadsheet.
+// Cell makes text safe in a spreadsheet. LibreOffice passes over a line's end before a
+// formula (measured with 7.4.7), Excel in some languages takes the wide forms too.
 func Cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+	if first, _ := utf8.DecodeRuneInString(s); s != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
 		return "'" + s
 	}
 	return s
