@@ -46,7 +46,6 @@ func (s *Store) Admit(ctx context.Context, now time.Time, room int) (admitted []
 	}
 	err = s.write(ctx, "admit", func(tx *sql.Tx) error {
 		a := &admission{s: s, tx: tx, room: room, looks: maxLooks + room, clock: func() time.Time { return now.Add(time.Since(asked)) }}
-		defer a.close()
 		if err := a.load(ctx); err != nil {
 			return err
 		}
@@ -80,16 +79,6 @@ type admission struct {
 	batches   []*dueBatch
 	probes    map[*slots]int64
 	admitted  []migration.Lease
-
-	users, token, lease, user statement
-}
-
-func (a *admission) close() {
-	for _, stmt := range []statement{a.users, a.token, a.lease, a.user} {
-		if stmt != nil {
-			_ = stmt.Close() // read and written to the end, or rolled back
-		}
-	}
 }
 
 // round admits users of turns until room, slots or users run out.
@@ -124,26 +113,15 @@ const (
 )
 
 // admit takes the lease of c's target mailbox, where it is free.
-func (a *admission) admit(ctx context.Context, g *group, c candidate) (err error) {
-	for _, p := range []struct {
-		to    *statement
-		query string
-	}{{&a.token, a.s.dialect.nextToken}, {&a.lease, takeLease}, {&a.user, queueUser}} {
-		if *p.to != nil {
-			continue
-		}
-		if *p.to, err = a.s.dialect.prepare(ctx, a.tx, p.query); err != nil {
-			return err
-		}
-	}
+func (a *admission) admit(ctx context.Context, g *group, c candidate) error {
 	b := g.batch
 	l := migration.Lease{
 		UserID: c.id, Kind: g.kind, SourceEndpointID: b.source.id, TargetEndpointID: b.target.id, State: migration.LeaseQueued,
 	}
-	if err := a.token.QueryRowContext(ctx).Scan(&l.Token); err != nil {
+	if err := a.tx.QueryRowContext(ctx, a.s.dialect.nextToken).Scan(&l.Token); err != nil {
 		return fmt.Errorf("make a lease token: %w", err)
 	}
-	err = a.lease.QueryRowContext(ctx, mailboxKey(a.hosts[b.target.id], c.login), l.Token, b.org.id, c.id, string(g.kind), b.source.id, b.target.id).
+	err := a.tx.QueryRowContext(ctx, takeLease, mailboxKey(a.hosts[b.target.id], c.login), l.Token, b.org.id, c.id, string(g.kind), b.source.id, b.target.id).
 		Scan(&l.Unsettled)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil // somebody else holds the mailbox
@@ -151,11 +129,7 @@ func (a *admission) admit(ctx context.Context, g *group, c candidate) (err error
 	if err != nil {
 		return fmt.Errorf("take lease: %w", err)
 	}
-	res, err := a.user.ExecContext(ctx, c.id, at(a.now))
-	if err != nil {
-		return err
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
+	if n, err := execN(ctx, a.tx, queueUser, c.id, at(a.now)); err != nil || n == 0 {
 		if err == nil { // stopped or removed since it was read
 			_, err = a.tx.ExecContext(ctx, freeLease+` WHERE token = $1`, l.Token)
 		}

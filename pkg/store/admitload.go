@@ -75,9 +75,6 @@ func (a *admission) load(ctx context.Context) error {
 	}
 	// A batch whose endpoint admits nobody is not looked at.
 	a.batches = slices.DeleteFunc(a.batches, (*dueBatch).full)
-	if a.users, err = a.s.dialect.prepare(ctx, a.tx, dueUsers); err != nil {
-		return err
-	}
 	for _, b := range a.batches {
 		b.source.batches = append(b.source.batches, b)
 		if b.target != b.source {
@@ -96,21 +93,18 @@ func (a *admission) load(ctx context.Context) error {
 
 // turnPage reads the users of g that come after a candidate.
 func (a *admission) turnPage(ctx context.Context, g *group, after candidate) error {
-	rows, err := a.users.QueryContext(ctx, g.batch.id, g.turn, at(a.now), after.due, after.id, pageSize)
+	g.page = g.page[:0]
+	err := each(ctx, a.tx, func(rows *sql.Rows) error {
+		var c candidate
+		err := rows.Scan(&c.id, &c.due, &c.login)
+		g.page = append(g.page, c)
+		return err
+	}, dueUsers, g.batch.id, g.turn, at(a.now), after.due, after.id, pageSize)
 	if err != nil {
 		return fmt.Errorf("read due users: %w", err)
 	}
-	defer func() { _ = rows.Close() }()
-	g.page = g.page[:0]
-	for rows.Next() {
-		var c candidate
-		if err := rows.Scan(&c.id, &c.due, &c.login); err != nil {
-			return err
-		}
-		g.page = append(g.page, c)
-	}
 	g.more = len(g.page) == pageSize
-	return rows.Err()
+	return nil
 }
 
 // loadEndpoints reads the endpoints and counts what is live there.

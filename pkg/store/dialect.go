@@ -24,9 +24,6 @@ type dialect struct {
 	nextToken string
 	// oneMoment makes all reads of a transaction those of one moment.
 	oneMoment sql.TxOptions
-	// prepares says that to prepare a statement in a transaction is worth its while:
-	// drivers over a network keep prepared ones by themselves.
-	prepares bool
 	// rowsAtOnce is how many rows an import puts into one statement: many where each is
 	// a round trip.
 	rowsAtOnce int
@@ -40,37 +37,3 @@ type dialect struct {
 	// whether it could; nil where there is no need.
 	scrub func(ctx context.Context, w *sql.DB) (done bool, err error)
 }
-
-// statement is a query that is run several times in a transaction.
-type statement interface {
-	QueryContext(ctx context.Context, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, args ...any) *sql.Row
-	ExecContext(ctx context.Context, args ...any) (sql.Result, error)
-	Close() error
-}
-
-func (d *dialect) prepare(ctx context.Context, tx *sql.Tx, query string) (statement, error) {
-	if !d.prepares {
-		return unprepared{tx, query}, nil
-	}
-	return tx.PrepareContext(ctx, query)
-}
-
-type unprepared struct {
-	tx    *sql.Tx
-	query string
-}
-
-func (u unprepared) QueryContext(ctx context.Context, args ...any) (*sql.Rows, error) {
-	return u.tx.QueryContext(ctx, u.query, args...)
-}
-
-func (u unprepared) QueryRowContext(ctx context.Context, args ...any) *sql.Row {
-	return u.tx.QueryRowContext(ctx, u.query, args...)
-}
-
-func (u unprepared) ExecContext(ctx context.Context, args ...any) (sql.Result, error) {
-	return u.tx.ExecContext(ctx, u.query, args...)
-}
-
-func (u unprepared) Close() error { return nil }

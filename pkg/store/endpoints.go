@@ -10,10 +10,11 @@ import (
 )
 
 const (
-	// traffic is what passed through an endpoint on the day that was counted last.
-	trafficDay = `(SELECT MAX(d.day) FROM endpoint_traffic d WHERE d.endpoint_id = endpoints.id)`
-	traffic    = `COALESCE(` + trafficDay + `, 0), (SELECT CAST(COALESCE(SUM(t.bytes), 0) AS BIGINT) FROM endpoint_traffic t
-		WHERE t.endpoint_id = endpoints.id AND t.day = ` + trafficDay + `)`
+	// traffic is what passed through an endpoint on the day that was counted last: that
+	// day and its bytes.
+	traffic = `COALESCE((SELECT MAX(d.day) FROM endpoint_traffic d WHERE d.endpoint_id = endpoints.id), 0),
+		COALESCE((SELECT CAST(SUM(t.bytes) AS BIGINT) FROM endpoint_traffic t WHERE t.endpoint_id = endpoints.id
+			GROUP BY t.day ORDER BY t.day DESC LIMIT 1), 0)`
 
 	// specColumns are written by create and update alike.
 	specColumns = `preset, host, host_key, port, security, auth, login_template, admin_user, test_mailbox,

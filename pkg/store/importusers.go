@@ -22,7 +22,6 @@ type importer struct {
 	tx    *sql.Tx
 	batch *migration.Batch
 	now   time.Time
-	full  statement // inserts dialect.rowsAtOnce users
 	due   time.Time // earliest of all users written; zero: none is due
 }
 
@@ -53,12 +52,6 @@ func insertUsers(counted []bool) string {
 	}
 	q.WriteString(` ON CONFLICT DO NOTHING RETURNING email_key`)
 	return q.String()
-}
-
-func (im *importer) close() {
-	if im.full != nil {
-		_ = im.full.Close() // read to the end, or rolled back
-	}
 }
 
 // add inserts users, and reports which were not there yet.
@@ -97,7 +90,7 @@ func (im *importer) addPart(ctx context.Context, users []migration.User) (map[st
 			args = numbers(append(numbers(args, totalFields(&u.Totals)), u.Running), lastFields(&u.Last))
 		}
 	}
-	rows, err := im.insert(ctx, counted, args)
+	rows, err := im.tx.QueryContext(ctx, insertUsers(counted), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -111,19 +104,6 @@ func (im *importer) addPart(ctx context.Context, users []migration.User) (map[st
 		fresh[key] = true
 	}
 	return fresh, rows.Err()
-}
-
-func (im *importer) insert(ctx context.Context, counted []bool, args []any) (*sql.Rows, error) {
-	if len(counted) < im.s.dialect.rowsAtOnce || slices.Contains(counted, true) {
-		return im.tx.QueryContext(ctx, insertUsers(counted), args...)
-	}
-	if im.full == nil {
-		var err error
-		if im.full, err = im.s.dialect.prepare(ctx, im.tx, insertUsers(counted)); err != nil {
-			return nil, err
-		}
-	}
-	return im.full.QueryContext(ctx, args...)
 }
 
 // inChunks gathers users until there are enough for one statement. A chunk is good
@@ -195,7 +175,6 @@ func (s *Store) CreateBatch(ctx context.Context, b *migration.Batch, users iter.
 			return err
 		}
 		im := &importer{s: s, tx: tx, batch: &made, now: s.now()}
-		defer im.close()
 		for chunk, err := range inChunks(users) {
 			if err != nil {
 				return err
@@ -239,7 +218,6 @@ func (s *Store) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq
 			return err
 		}
 		im := &importer{s: s, tx: tx, batch: &now, now: s.now()}
-		defer im.close()
 		if err := im.addOrUpdateAll(ctx, users, &res); err != nil {
 			return err
 		}

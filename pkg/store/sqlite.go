@@ -2,7 +2,6 @@ package store
 
 import (
 	"database/sql"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -10,7 +9,7 @@ import (
 	"runtime"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	sqlitedriver "modernc.org/sqlite"
 )
 
 // SQLite takes the write lock when a transaction begins, so that nothing has to be
@@ -21,8 +20,7 @@ var sqlite = dialect{
 	goose:      goose.DialectSQLite3,
 	migrations: "migrations/sqlite",
 	nextToken:  `UPDATE lease_tokens SET latest = latest + 1 RETURNING latest`,
-	oneMoment:  sql.TxOptions{ReadOnly: true}, // a transaction that reads never sees anything else
-	prepares:   true,
+	oneMoment:  sql.TxOptions{ReadOnly: true},           // a transaction that reads never sees anything else
 	rowsAtOnce: 1,                                       // the driver takes the square of the arguments' number
 	passes:     func(error, bool) bool { return false }, // the driver has waited for its turn
 	scrub:      scrubSQLite,
@@ -56,12 +54,8 @@ func (s *Store) openSQLite(path string) error {
 		return err
 	}
 	s.dialect = sqlite
-	if s.w, err = sql.Open("sqlite", sqliteDSN(path, "immediate")); err != nil {
-		return err
-	}
-	if s.r, err = sql.Open("sqlite", sqliteDSN(path, "deferred", "query_only(1)")); err != nil {
-		return errors.Join(err, s.w.Close())
-	}
+	s.w = sql.OpenDB(preparing{&sqlitedriver.Driver{}, sqliteDSN(path, "immediate")})
+	s.r = sql.OpenDB(preparing{&sqlitedriver.Driver{}, sqliteDSN(path, "deferred", "query_only(1)")})
 	s.w.SetMaxOpenConns(1)
 	readers := max(4, runtime.GOMAXPROCS(0))
 	s.r.SetMaxOpenConns(readers)
