@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strconv"
+
 	"github.com/spf13/cobra"
 
 	"github.com/mailhaul/mailhaul/pkg/client"
@@ -26,6 +28,21 @@ func newOrgCommand(g *global) *cobra.Command {
 				return err
 			}
 			return emitList(g, list, columns)
+		}),
+		simple(g, "usage", "Show what the organisation of --org has moved, by month", 0, func(cmd *cobra.Command, c *client.Client, _ []string) error {
+			u, err := c.Usage(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if g.output == "json" {
+				return emitOne[client.Usage](g, u, nil)
+			}
+			return emitList(g, append(u.Months, client.MonthUsage{Month: "all", Moved: u.Moved}), []column[client.MonthUsage]{
+				{"MONTH", func(m client.MonthUsage) string { return m.Month }},
+				{"MAILBOXES", func(m client.MonthUsage) string { return strconv.FormatInt(m.Mailboxes, 10) }},
+				{"MESSAGES", func(m client.MonthUsage) string { return strconv.FormatInt(m.Messages, 10) }},
+				{"BYTES", func(m client.MonthUsage) string { return strconv.FormatInt(m.Bytes, 10) }},
+			})
 		}))
 	return cmd
 }

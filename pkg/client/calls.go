@@ -23,6 +23,12 @@ func (c *Client) CreateOrg(ctx context.Context, name string) (out Org, err error
 	return out, err
 }
 
+// Usage tells what the organisation has moved.
+func (c *Client) Usage(ctx context.Context) (out Usage, err error) {
+	_, err = c.json(ctx, call{method: http.MethodGet, path: c.inOrg("usage")}, nil, &out)
+	return out, err
+}
+
 // Tokens lists tokens.
 func (c *Client) Tokens(ctx context.Context) ([]Token, error) {
 	return all[Token](ctx, c, c.inOrg("tokens"), nil)

@@ -14,6 +14,25 @@ type Org struct {
 	CreatedAt time.Time `json:"createdAt" doc:"when it was made"`
 }
 
+// Usage is what an organisation has moved since the beginning. It outlives batches.
+type Usage struct {
+	Moved
+	Months []MonthUsage `json:"months" nullable:"false" doc:"by month (UTC); months without anything are left out"`
+}
+
+// Moved is an amount of mail.
+type Moved struct {
+	Mailboxes int64 `json:"mailboxes" doc:"mailboxes that had a first sync, each once however often it comes again"`
+	Messages  int64 `json:"messages" doc:"messages copied"`
+	Bytes     int64 `json:"bytes" doc:"bytes of those"`
+}
+
+// MonthUsage is the usage of one month.
+type MonthUsage struct {
+	Month string `json:"month" doc:"such as 2026-05"`
+	Moved
+}
+
 // NewOrg asks for an organisation.
 type NewOrg struct {
 	Name string `json:"name" doc:"1 to 64 letters, digits, -, _ and ."`

@@ -43,6 +43,19 @@ func (c *Control) Org(ctx context.Context, a Actor, name string) (migration.Org,
 	return c.enter(ctx, a, name, migration.Viewer)
 }
 
+// Usage tells what an organisation has moved, by month.
+func (c *Control) Usage(ctx context.Context, a Actor, name string) ([]migration.MonthUsage, error) {
+	o, err := c.enter(ctx, a, name, migration.Viewer)
+	if err != nil {
+		return nil, err
+	}
+	days, err := c.store.Usage(ctx, o.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read the usage: %w", err)
+	}
+	return migration.Months(days), nil
+}
+
 // DeleteOrg deletes an organisation that has no batches any more.
 func (c *Control) DeleteOrg(ctx context.Context, a Actor, name, confirm string) error {
 	o, err := c.enter(ctx, a, name, migration.Owner)

@@ -25,6 +25,8 @@ type Orgs interface {
 	OrgByName(ctx context.Context, name string) (migration.Org, error)
 	ListOrgs(ctx context.Context) ([]migration.Org, error)
 	DeleteOrg(ctx context.Context, id int64) error
+	// Usage answers what an organisation has moved, day by day in their order.
+	Usage(ctx context.Context, orgID int64) ([]migration.DayUsage, error)
 
 	CreateToken(ctx context.Context, t migration.Token) error
 	ListTokens(ctx context.Context, orgID int64) ([]migration.Token, error)

@@ -39,6 +39,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"POST", "/v1/orgs/default/tokens", `{"role":"owner","expires":"1s"}`, migration.Owner},
 		{"POST", "/v1/orgs/default/tokens", `{"role":"admin","expires":"1s"}`, migration.Admin},
 		{"POST", "/v1/orgs/default/tokens", `{"role":"viewer","expires":"1s"}`, migration.Admin},
+		{"GET", "/v1/orgs/default/usage", "", migration.Viewer},
 		{"GET", "/v1/orgs/default/endpoints", "", migration.Viewer},
 		{"GET", "/v1/orgs/default/endpoints/old", "", migration.Viewer},
 		{"POST", "/v1/orgs/default/endpoints", endpoint, migration.Admin},

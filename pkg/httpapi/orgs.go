@@ -49,6 +49,11 @@ func (a *api) orgRoutes() {
 			o, err := c.Org(ctx, who, in.Org)
 			return &orgOut{orgWire(o)}, err
 		})
+	route(a, migration.Viewer, http.MethodGet, "/v1/orgs/{org}/usage", "getUsage", "Show what an organisation has moved",
+		func(ctx context.Context, who control.Actor, in *OrgPath) (*struct{ Body client.Usage }, error) {
+			months, err := c.Usage(ctx, who, in.Org)
+			return &struct{ Body client.Usage }{usageWire(months)}, err
+		})
 	route(a, migration.Owner, http.MethodDelete, "/v1/orgs/{org}", "deleteOrg", "Delete an organisation that has no batches",
 		func(ctx context.Context, who control.Actor, in *struct {
 			OrgPath

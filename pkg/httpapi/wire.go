@@ -61,6 +61,17 @@ func orgWire(o migration.Org) client.Org {
 	return client.Org{Name: o.Name, CreatedAt: o.CreatedAt.UTC()}
 }
 
+func usageWire(months []migration.MonthUsage) client.Usage {
+	out := client.Usage{Months: []client.MonthUsage{}}
+	var sum migration.Usage
+	for _, m := range months {
+		sum = sum.Add(m.Usage)
+		out.Months = append(out.Months, client.MonthUsage{Month: m.Month, Moved: client.Moved(m.Usage)})
+	}
+	out.Moved = client.Moved(sum)
+	return out
+}
+
 func tokenWire(t migration.Token) client.Token {
 	return client.Token{
 		ID: t.ID, Role: string(t.Role), CreatedAt: t.CreatedAt.UTC(),

@@ -29,8 +29,8 @@ type conn struct {
 	in      *guard
 	onBytes func(in, out int)
 	timeout time.Duration
-	pace    Pacer // nil: none
-	owed    int   // bytes read and not paid for; the reading goroutine's
+	pace    Pacer            // nil: none
+	owed    int              // bytes read and not paid for; the reading goroutine's
 	hush    migration.Secret // see status.hush
 	life    context.Context
 	die     context.CancelFunc

@@ -424,10 +424,9 @@ func testUsage(t *testing.T, open opener) {
 	w := newWorld(t, s, "acme")
 	check := func(mailboxes, bytes int64) {
 		t.Helper()
-		m, n, err := s.Usage(ctx, w.org.ID)
-		w.ok(err)
-		equal(t, "mailboxes", m, mailboxes)
-		equal(t, "bytes", n, bytes)
+		got := usage(t, s, w.org.ID)
+		equal(t, "mailboxes", got.Mailboxes, mailboxes)
+		equal(t, "bytes", got.Bytes, bytes)
 	}
 	check(0, 0)
 	b := w.batch("pilot", due("ann@example.org"))
@@ -452,7 +451,24 @@ func testUsage(t *testing.T, open opener) {
 	w.ok(s.Finish(ctx, w.one().Token, next, migration.Totals{Bytes: 5}, migration.Tally{Bytes: 5}, nil, nil))
 	check(1, 35)
 	o := newWorld(t, s, "other")
-	if m, n, err := s.Usage(ctx, o.org.ID); m != 0 || n != 0 || err != nil {
-		t.Errorf("usage of another organisation: %d, %d, %v", m, n, err)
+	if got := usage(t, s, o.org.ID); got != (migration.Usage{}) {
+		t.Errorf("usage of another organisation: %+v", got)
 	}
+	days, err := s.Usage(ctx, w.org.ID)
+	w.ok(err)
+	if len(days) != 2 || days[0].Day >= days[1].Day {
+		t.Errorf("days %+v, want two in their order", days)
+	}
+}
+
+func usage(t *testing.T, s *Store, org int64) (sum migration.Usage) {
+	t.Helper()
+	days, err := s.Usage(t.Context(), org)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range days {
+		sum = sum.Add(d.Usage)
+	}
+	return sum
 }

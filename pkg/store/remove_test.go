@@ -116,9 +116,8 @@ func testPurge(t *testing.T, open opener) {
 		}
 		return nil
 	}, `SELECT state, org_id, user_id, kind, source_endpoint_id, worker_id FROM leases`))
-	mailboxes, size, err := s.Usage(ctx, w.org.ID)
-	if mailboxes != 10 || size != 1000 || err != nil {
-		t.Errorf("usage: %d mailboxes, %d bytes, %v", mailboxes, size, err)
+	if got := usage(t, s, w.org.ID); got.Mailboxes != 10 || got.Bytes != 1000 {
+		t.Errorf("usage: %+v", got)
 	}
 	w.gone("SEALED-CANARY", "canary0", "canary-head", "canary-journal", "canary-receipt", "canary-folder")
 }

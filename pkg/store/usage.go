@@ -33,15 +33,21 @@ func (s *Store) countUsage(ctx context.Context, tx *sql.Tx, h *holder, messages,
 	return s.countTraffic(ctx, tx, h, bytes)
 }
 
-// Usage tells what an organisation has moved since the beginning, in mailboxes that
-// had a first sync and in bytes copied. It outlives batches.
-func (s *Store) Usage(ctx context.Context, orgID int64) (mailboxes, bytes int64, err error) {
-	err = s.r.QueryRowContext(ctx, `SELECT CAST(COALESCE(SUM(mailboxes), 0) AS BIGINT), CAST(COALESCE(SUM(bytes), 0) AS BIGINT)
-		FROM usage WHERE org_id = $1`, orgID).Scan(&mailboxes, &bytes)
+// Usage tells what an organisation has moved since the beginning, day by day; days
+// without anything are left out. It outlives batches.
+func (s *Store) Usage(ctx context.Context, orgID int64) ([]migration.DayUsage, error) {
+	var out []migration.DayUsage
+	err := each(ctx, s.r, func(rows *sql.Rows) error {
+		var d migration.DayUsage
+		err := rows.Scan(&d.Day, &d.Mailboxes, &d.Messages, &d.Bytes)
+		out = append(out, d)
+		return err
+	}, `SELECT day, CAST(SUM(mailboxes) AS BIGINT), CAST(SUM(messages) AS BIGINT), CAST(SUM(bytes) AS BIGINT)
+		FROM usage WHERE org_id = $1 GROUP BY day ORDER BY day`, orgID)
 	if err != nil {
-		return 0, 0, fmt.Errorf("read usage: %w", err)
+		return nil, fmt.Errorf("read usage: %w", err)
 	}
-	return mailboxes, bytes, nil
+	return out, nil
 }
 
 // today is the day that usage is counted on.

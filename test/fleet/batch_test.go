@@ -131,6 +131,11 @@ func (s *service) reports(users int) {
 			s.t.Errorf("receipt %+v", r)
 		}
 	}
+	var usage client.Usage
+	must(s.t, json.Unmarshal([]byte(s.cli("org", "usage", "--output", "json")), &usage))
+	if usage.Mailboxes != int64(users) || usage.Messages != int64(users)*24 || usage.Bytes == 0 || len(usage.Months) == 0 {
+		s.t.Errorf("usage %+v, want %d mailboxes with 24 messages", usage, users)
+	}
 	if _, page := s.get(s.api + "/metrics"); !strings.Contains(page, "mailhaul_mailboxes{") {
 		s.t.Errorf("metrics of the API:\n%s", page)
 	}
