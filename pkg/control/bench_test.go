@@ -22,7 +22,6 @@ func BenchmarkAddUsersAgain(b *testing.B) {
 	for b.Loop() {
 		ctx := b.Context()
 		c, locked := benchControl(b)
-		owner := control.Actor{Role: migration.Owner}
 		for _, name := range []string{"old", "new"} {
 			if _, err := c.CreateEndpoint(ctx, owner, "default", name, migration.EndpointSpec{Host: name + ".example.com"}, migration.Secret{}, true); err != nil {
 				b.Fatal(err)
