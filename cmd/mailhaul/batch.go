@@ -75,6 +75,12 @@ var batchColumns = []column[client.Batch]{
 		}
 		return size(b.MaxMessageSize)
 	}},
+	{"BAD ITEM LIMIT", func(b client.Batch) string {
+		if b.BadItemLimit == nil {
+			return ""
+		}
+		return number(*b.BadItemLimit)
+	}},
 	{"CREATED", func(b client.Batch) string { return when(&b.CreatedAt) }},
 	{"STARTED", func(b client.Batch) string { return when(b.StartedAt) }},
 	{"STARTS AT", func(b client.Batch) string {
@@ -119,6 +125,12 @@ const (
 	beforeHelp = "only messages received before this day or time"
 )
 
+// anyNumber is no --bad-item-limit.
+const (
+	anyNumber    = -1
+	badItemsHelp = "how many messages of one user may be skipped before it is Failed (TooManyBadItems); -1: any number"
+)
+
 // csvFlags are those of a CSV file.
 type csvFlags struct {
 	file, encoding string
@@ -156,6 +168,7 @@ func newBatchCreate(g *global) *cobra.Command {
 	var f csvFlags
 	var startAt string
 	var dryRun bool
+	var limit int64
 	cmd := &cobra.Command{Use: "create [NAME] --csv FILE --source ENDPOINT --target ENDPOINT", Short: "Make a batch from a CSV file", Args: cobra.MaximumNArgs(1)}
 	f.add(cmd)
 	fl := cmd.Flags()
@@ -169,6 +182,7 @@ func newBatchCreate(g *global) *cobra.Command {
 	fl.StringVar(&spec.Since, "since", "", sinceHelp)
 	fl.StringVar(&spec.Before, "before", "", beforeHelp)
 	fl.Int64Var(&spec.MaxMessageSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
+	fl.Int64Var(&limit, "bad-item-limit", anyNumber, badItemsHelp)
 	fl.StringVar(&spec.ResyncInterval, "resync-interval", "", "between two syncs of a user, such as 24h")
 	fl.StringArrayVar(&spec.Notify, "notify", nil, "mail address for the reports, kept with the batch; mail is not sent yet (repeatable)")
 	fl.BoolVar(&spec.NewestFirst, "newest-first", false, "copy a folder's newest messages first")
@@ -179,6 +193,9 @@ func newBatchCreate(g *global) *cobra.Command {
 			spec.Name = args[0]
 		}
 		spec.Encoding, spec.AllowUnknownColumns = f.encoding, f.anyColumns
+		if limit != anyNumber {
+			spec.BadItemLimit = &limit
+		}
 		var err error
 		if spec.StartAt, err = parseTime("--start-at", startAt); err != nil {
 			return err
@@ -224,7 +241,7 @@ func parseTime(flag, text string) (*time.Time, error) {
 func newBatchSet(g *global) *cobra.Command {
 	var exclude, include, notify []string
 	var interval, since, before string
-	var maxSize int64
+	var maxSize, limit int64
 	var newestFirst bool
 	cmd := &cobra.Command{Use: "set NAME", Short: "Change a batch's settings, also while it runs", Args: cobra.ExactArgs(1)}
 	fl := cmd.Flags()
@@ -233,6 +250,7 @@ func newBatchSet(g *global) *cobra.Command {
 	fl.StringVar(&since, "since", "", sinceHelp+`; "" from the first on`)
 	fl.StringVar(&before, "before", "", beforeHelp+`; "" to the last`)
 	fl.Int64Var(&maxSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
+	fl.Int64Var(&limit, "bad-item-limit", anyNumber, badItemsHelp)
 	fl.StringVar(&interval, "resync-interval", "", "between two syncs of a user")
 	fl.StringArrayVar(&notify, "notify", nil, "mail addresses for the reports (repeatable)")
 	fl.BoolVar(&newestFirst, "newest-first", false, "copy a folder's newest messages first")
@@ -252,6 +270,9 @@ func newBatchSet(g *global) *cobra.Command {
 		}
 		if fl.Changed("max-message-size") {
 			in.MaxMessageSize = &maxSize
+		}
+		if fl.Changed("bad-item-limit") {
+			in.BadItemLimit = &limit
 		}
 		if fl.Changed("resync-interval") {
 			in.ResyncInterval = &interval

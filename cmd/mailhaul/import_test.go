@@ -35,9 +35,9 @@ func TestWhatIsSaidOfAFileReachesTheAPI(t *testing.T) {
 		"batch create pilot --source a --target b --csv": {
 			"/v1/orgs/default/batches", `{"name":"pilot","type":"imap","sourceEndpoint":"a","targetEndpoint":"b"}`, client.Batch{Name: "pilot"}, "pilot", "",
 		},
-		"batch create late --source a --target b --include #Inbox# --since 2024-01-31 --before 2024-03-01T12:00:00Z --max-message-size 5000 --csv": {
+		"batch create late --source a --target b --include #Inbox# --since 2024-01-31 --before 2024-03-01T12:00:00Z --max-message-size 5000 --bad-item-limit 0 --csv": {
 			"/v1/orgs/default/batches", `{"name":"late","type":"imap","sourceEndpoint":"a","targetEndpoint":"b","includeFolders":["#Inbox#"],` +
-				`"since":"2024-01-31","before":"2024-03-01T12:00:00Z","maxMessageSize":5000}`,
+				`"since":"2024-01-31","before":"2024-03-01T12:00:00Z","maxMessageSize":5000,"badItemLimit":0}`,
 			client.Batch{Name: "late", MaxMessageSize: 5000}, "LARGEST", "",
 		},
 		"batch add-users pilot --encoding gbk --csv": {

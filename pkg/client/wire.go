@@ -186,6 +186,7 @@ type BatchSpec struct {
 	Since               string     `json:"since,omitempty" doc:"only messages received (INTERNALDATE) from this day or time on: 2024-01-31 (from its beginning, UTC) or 2024-01-31T22:00:00Z"`
 	Before              string     `json:"before,omitempty" doc:"only messages received before this day or time"`
 	MaxMessageSize      int64      `json:"maxMessageSize,omitempty" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
+	BadItemLimit        *int64     `json:"badItemLimit,omitempty" doc:"how many messages of one user may be skipped: at the next one its sync ends and it is Failed (TooManyBadItems); absent: any number"`
 	Deletions           string     `json:"deletions,omitempty" doc:"keep"`
 	ResyncInterval      string     `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
 	Notify              []string   `json:"notify,omitempty" nullable:"true" doc:"mail addresses for the reports, kept with the batch; mail is not sent yet"`
@@ -201,6 +202,7 @@ type BatchChange struct {
 	Since          *string   `json:"since,omitempty" doc:"only messages received from this day or time on; empty: from the first on. What a change lets in is copied by the next sync"`
 	Before         *string   `json:"before,omitempty" doc:"only messages received before this day or time; empty: to the last"`
 	MaxMessageSize *int64    `json:"maxMessageSize,omitempty" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
+	BadItemLimit   *int64    `json:"badItemLimit,omitempty" doc:"how many messages of one user may be skipped; -1: any number"`
 	Deletions      *string   `json:"deletions,omitempty" doc:"keep"`
 	ResyncInterval *string   `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
 	Notify         *[]string `json:"notify,omitempty" doc:"mail addresses for the reports, kept with the batch; mail is not sent yet"`
@@ -221,6 +223,7 @@ type Batch struct {
 	Since          *time.Time     `json:"since" doc:"only messages received from then on are synced"`
 	Before         *time.Time     `json:"before" doc:"only messages received before then are synced"`
 	MaxMessageSize int64          `json:"maxMessageSize" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
+	BadItemLimit   *int64         `json:"badItemLimit" doc:"how many messages of one user may be skipped; null: any number"`
 	Deletions      string         `json:"deletions" doc:"keep: nothing is ever deleted at the target"`
 	ResyncInterval string         `json:"resyncInterval" doc:"between two syncs of a user"`
 	Notify         []string       `json:"notify" nullable:"false" doc:"mail addresses for the reports; mail is not sent yet"`

@@ -79,6 +79,8 @@ func (c *Control) completeBatchSpec(s *migration.BatchSpec) error {
 			s.MailSince.Format(time.RFC3339), s.MailBefore.Format(time.RFC3339))
 	case s.MaxMessageSize < 0:
 		return fault(migration.InvalidArgument, "maxMessageSize %d is below 0: give the limit in bytes, or 0 for the target's own", s.MaxMessageSize)
+	case s.BadItemLimit != nil && *s.BadItemLimit < 0:
+		return fault(migration.InvalidArgument, "badItemLimit %d is below 0: give how many messages of a user may be skipped, or none for any number", *s.BadItemLimit)
 	case s.AutoStart && !s.StartAt.IsZero():
 		return fault(migration.InvalidArgument, "autoStart and startAt exclude each other")
 	case len(s.ExcludeFolders) > maxList || len(s.IncludeFolders) > maxList || len(s.Notify) > maxList:

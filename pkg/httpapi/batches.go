@@ -151,6 +151,11 @@ func batchChange(in client.BatchChange) (func(*migration.BatchSpec), error) {
 		set(&s.MailSince, moments[0])
 		set(&s.MailBefore, moments[1])
 		set(&s.MaxMessageSize, in.MaxMessageSize)
+		if n := in.BadItemLimit; n != nil && *n == -1 {
+			s.BadItemLimit = nil
+		} else if n != nil {
+			s.BadItemLimit = n
+		}
 		set(&s.Deletions, in.Deletions)
 		set(&s.ResyncInterval, interval)
 		set(&s.Notify, in.Notify)

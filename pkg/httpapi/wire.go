@@ -142,7 +142,7 @@ func batchSpec(s client.BatchSpec) (migration.BatchSpec, error) {
 	out := migration.BatchSpec{
 		Type: s.Type, SourceEndpoint: s.SourceEndpoint, TargetEndpoint: s.TargetEndpoint, AutoStart: s.AutoStart,
 		ExcludeFolders: s.ExcludeFolders, IncludeFolders: s.IncludeFolders,
-		MailSince: since, MailBefore: before, MaxMessageSize: s.MaxMessageSize, Deletions: s.Deletions,
+		MailSince: since, MailBefore: before, MaxMessageSize: s.MaxMessageSize, BadItemLimit: s.BadItemLimit, Deletions: s.Deletions,
 		ResyncInterval: interval, Notify: s.Notify, NewestFirst: s.NewestFirst,
 	}
 	if s.StartAt != nil {
@@ -156,7 +156,7 @@ func batchWire(b control.Batch) client.Batch {
 		Name: b.Name, Type: b.Type, SourceEndpoint: b.SourceEndpoint, TargetEndpoint: b.TargetEndpoint,
 		AutoStart: b.AutoStart, StartAt: when(b.StartAt), CompleteAt: when(b.CompleteAt),
 		ExcludeFolders: list(b.ExcludeFolders), IncludeFolders: list(b.IncludeFolders),
-		Since: when(b.MailSince), Before: when(b.MailBefore), MaxMessageSize: b.MaxMessageSize, Deletions: b.Deletions,
+		Since: when(b.MailSince), Before: when(b.MailBefore), MaxMessageSize: b.MaxMessageSize, BadItemLimit: b.BadItemLimit, Deletions: b.Deletions,
 		ResyncInterval: duration(b.ResyncInterval), Notify: list(b.Notify), NewestFirst: b.NewestFirst,
 		Status: string(b.Status), Counts: counts(b.Summary.Counts),
 		Messages: messages(b.Summary.Messages), Bytes: bytesOf(b.Summary.Messages),

@@ -30,6 +30,9 @@ type Job struct {
 	// Since and Before limit what is carried to messages of that time (INTERNALDATE), the
 	// one included, the other not; zero: any.
 	Since, Before time.Time
+	// MaxSkipped is how many messages may be skipped, those skipped by earlier passes and
+	// still there among them; one more ends the pass. nil: any number.
+	MaxSkipped *int64
 	// NewestFirst copies the later messages of a folder before the earlier ones, in
 	// pieces.
 	NewestFirst bool

@@ -344,6 +344,15 @@ func (p *pass) count(f *work, t folderTally) {
 	f.tally = t
 }
 
+// tooManySkipped is the fault of a pass that skipped more than the job allows.
+func (p *pass) tooManySkipped() error {
+	if most, n := p.job.MaxSkipped, p.tallyNow().Skipped; most != nil && n > *most {
+		return migration.NewFault(migration.TooManyBadItems, migration.ScopeUser, "",
+			fmt.Sprintf("%d messages cannot be carried, the batch allows %d", n, *most), nil)
+	}
+	return nil
+}
+
 func (p *pass) lostConnection() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -32,6 +32,9 @@ func (p *pass) survey(ctx context.Context) ([]*work, error) {
 	if p.job.DryRun {
 		return queue, p.countDates(ctx, queue)
 	}
+	if err := p.tooManySkipped(); err != nil {
+		return nil, err
+	}
 	p.foresee(queue) // the source answers while the target's folders are made
 	if len(queue) > 0 {
 		if err := p.store(ctx, migration.Window{Tally: p.tally}); err != nil {

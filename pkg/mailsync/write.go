@@ -70,6 +70,7 @@ func (x *folderWrite) begin() {
 	}
 	x.tally.surplus += x.prep.surplus
 	x.count()
+	x.note(x.p.tooManySkipped())
 }
 
 func (x *folderWrite) count() {
@@ -276,6 +277,8 @@ func (x *folderWrite) skip(it migration.Item) {
 	x.rec.skip(mailbox.UID(it.UID), it)
 	x.tally.skipped++
 	x.mu.Unlock()
+	x.count()
+	x.note(x.p.tooManySkipped())
 }
 
 func (x *folderWrite) item(m *mailbox.Message, header []byte, code migration.Code, reason string) migration.Item {
@@ -317,7 +320,9 @@ func (x *folderWrite) end(ctx context.Context) (*work, error) {
 		x.f.only = s.unread.Union(mailbox.NewUIDSet(x.refused...))
 		return x.f, x.pause(ctx)
 	}
-	x.skipUnread(s.unread)
+	if x.skipUnread(s.unread); x.err != nil {
+		return x.afterError(ctx, x.err)
+	}
 	if len(x.refused) > 0 {
 		x.f.only, x.f.care = mailbox.NewUIDSet(x.refused...), x.f.care+1
 		return x.f, x.pause(ctx)

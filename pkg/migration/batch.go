@@ -37,6 +37,9 @@ type BatchSpec struct {
 	MailBefore time.Time
 	// MaxMessageSize in bytes; larger messages are skipped. 0: the target's own limit.
 	MaxMessageSize int64
+	// BadItemLimit is how many messages of one user may be skipped; one more ends its
+	// pass, and the user is Failed. nil: any number.
+	BadItemLimit   *int64
 	Deletions      string // "keep"
 	ResyncInterval time.Duration
 	Notify         []string

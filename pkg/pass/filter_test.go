@@ -41,3 +41,39 @@ func TestWhatABatchCarriesReachesTheEngine(t *testing.T) {
 		t.Errorf("user %+v after %d jobs", u, looked)
 	}
 }
+
+// TestTooManyBadItemsFailTheUser until an operator has decided: nothing tries it again by
+// itself, and its remedy says what to do.
+func TestTooManyBadItemsFailTheUser(t *testing.T) {
+	w := newWorld(t, nil, alice())
+	limit := int64(2)
+	_, err := w.db.ChangeBatch(t.Context(), w.batch.OrgID, w.batch.ID, func(b *migration.Batch) error {
+		b.BadItemLimit = &limit
+		return nil
+	})
+	must(t, err)
+	w.engine(func(_ context.Context, job mailsync.Job) (mailsync.Outcome, error) {
+		if job.MaxSkipped == nil || *job.MaxSkipped != limit {
+			t.Errorf("the job's limit is %v, want %d", job.MaxSkipped, limit)
+		}
+		return mailsync.Outcome{Tally: migration.Tally{Seen: 9, Skipped: 3}, Items: []migration.Item{{UID: 1}, {UID: 2}, {UID: 3}}},
+			migration.NewFault(migration.TooManyBadItems, migration.ScopeUser, "", "3 messages cannot be carried", nil)
+	})
+	u := w.run()
+	if u.Status != migration.UserFailed || u.Code != migration.TooManyBadItems || !u.NextRunAt.IsZero() || u.Code.Remedy() == "" {
+		t.Errorf("user %+v", u.UserState)
+	}
+	if items, err := w.db.ListItems(t.Context(), w.batch.ID, "", 0, 10); err != nil || len(items) != 3 {
+		t.Errorf("%d items listed, want 3; error %v", len(items), err)
+	}
+	if s, err := w.db.Summary(t.Context(), w.batch.ID); err != nil || w.batch.Status(s.Counts) != migration.BatchFailed {
+		t.Errorf("the batch's status is %s, error %v", w.batch.Status(s.Counts), err)
+	}
+	if _, err := w.db.StartUsers(t.Context(), w.batch.ID, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.engine(func(context.Context, mailsync.Job) (mailsync.Outcome, error) { return mailsync.Outcome{}, nil })
+	if u := w.run(); u.Status != migration.UserSynced || u.Code != "" {
+		t.Errorf("once it was mended: %+v", u.UserState)
+	}
+}

@@ -196,7 +196,7 @@ func (p *pass) sync(ctx context.Context) error {
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
 		Yield: p.yield, Stop: stop, Observe: p.counted.observe, Budget: p.r.Budget,
 		Since: p.batch.MailSince, Before: p.batch.MailBefore,
-		MaxMessageSize: p.batch.MaxMessageSize, NewestFirst: p.batch.NewestFirst,
+		MaxMessageSize: p.batch.MaxMessageSize, MaxSkipped: p.batch.BadItemLimit, NewestFirst: p.batch.NewestFirst,
 	})
 	p.result.Tally, p.result.Progress, p.result.Yielded = out.Tally, out.Progress, out.Yielded
 	p.items = out.Items
