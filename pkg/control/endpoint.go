@@ -36,6 +36,9 @@ func (c *Control) CreateEndpoint(ctx context.Context, a Actor, org, name string,
 			return migration.Endpoint{}, &TestError{Stages: stages}
 		}
 	}
+	if !password.Empty() && (skipTest || spec.TestMailbox == "") { // else the test has opened a mailbox with it
+		e.Park = migration.Untried(c.now())
+	}
 	if err := c.store.CreateEndpoint(ctx, &e); err != nil {
 		return migration.Endpoint{}, fmt.Errorf("create endpoint %q: %w", name, err)
 	}
@@ -111,6 +114,9 @@ func (c *Control) ChangeEndpoint(ctx context.Context, a Actor, org, name string,
 			e.AdminSecret = nil
 		}
 		e.Park = migration.Park{}
+		if !password.Empty() || e.LoginTemplate != was.LoginTemplate || e.AdminUser != was.AdminUser {
+			e.Park = migration.Untried(c.now())
+		}
 		return c.sealAdmin(e, password)
 	})
 	if code(err) == migration.NotFound {

@@ -93,7 +93,7 @@ func endpointWire(e migration.Endpoint) client.Endpoint {
 	if r := e.RestAt(now); r != nil {
 		out.Resting = &client.Resting{Until: r.Until.UTC(), Code: string(r.Code), Reason: r.Reason}
 	}
-	if p := e.Park; p.Held || !p.Until.IsZero() {
+	if p := e.Park; p.Held || !p.Until.IsZero() && !p.Untried() {
 		out.Parked = &client.Parked{
 			Until: when(p.Until), Held: p.Held,
 			Code: string(p.Code), Reason: p.Reason, Remedy: p.Code.Remedy(),

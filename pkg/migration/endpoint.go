@@ -75,6 +75,13 @@ type Park struct {
 	Held bool
 }
 
+// Untried is the park of an endpoint with a new administrator's password: one pass goes
+// first. Were the password wrong, twenty at once would lock the account.
+func Untried(now time.Time) Park { return Park{Until: now} }
+
+// Untried reports whether nothing went wrong yet, and one pass goes first all the same.
+func (p Park) Untried() bool { return p.Code == "" && !p.Until.IsZero() }
+
 // Bounds of the time between probes of a parked endpoint.
 const (
 	minParkInterval = 10 * time.Second

@@ -88,6 +88,9 @@ func (s *Station) Closed(kind PassKind, now time.Time) []Reason {
 			"endpoint %s is held after %s: %s", s.Name, p.Code, p.Reason)
 	case p.Until.After(now):
 		add(ReasonParked, p.Until, p.Code.Remedy(), "endpoint %s is parked after %s: %s", s.Name, p.Code, p.Reason)
+	case p.Untried() && s.Total() > 0:
+		add(ReasonProbe, time.Time{}, "Wait until it has opened its first mailbox; the others follow.",
+			"the administrator of endpoint %s has a new password, and one pass goes first to see whether it is right", s.Name)
 	case !p.Until.IsZero() && s.Total() > 0:
 		add(ReasonProbe, time.Time{}, "Wait for its end; the others follow when it gets through.",
 			"endpoint %s was parked after %s, and one pass goes first to see whether it is well again", s.Name, p.Code)

@@ -49,7 +49,7 @@ func (p *pass) park(ctx context.Context, f *migration.Fault) {
 		case f != nil && f.Scope == migration.ScopeEndpoint && f.Class() != migration.Wait && p.sideOf(f.Side) == s:
 			err = p.parkAt(ctx, s.endpoint.ID, f)
 		case s.wasReached():
-			err = p.unpark(ctx, s.endpoint.ID)
+			err = p.r.unpark(ctx, s.endpoint.ID)
 		}
 		if err != nil {
 			p.log.Warn("park of endpoint not written", zap.Int64("endpoint", s.endpoint.ID), zap.Error(err))
@@ -75,19 +75,27 @@ func (p *pass) parkAt(ctx context.Context, id int64, f *migration.Fault) error {
 	return nil
 }
 
+// reopen is unpark in the middle of a pass. An error costs no more than that others wait
+// for its end.
+func (r *Runner) reopen(ctx context.Context, id int64) {
+	if err := r.unpark(ctx, id); err != nil {
+		r.Log.Warn("park of endpoint not ended", zap.Int64("endpoint", id), zap.Error(err))
+	}
+}
+
 // unpark ends a park, but not one that an operator has to end.
-func (p *pass) unpark(ctx context.Context, id int64) error {
-	e, err := p.r.Store.EndpointByID(ctx, id)
+func (r *Runner) unpark(ctx context.Context, id int64) error {
+	e, err := r.Store.EndpointByID(ctx, id)
 	if err != nil {
 		return fmt.Errorf("read endpoint %d: %w", id, err)
 	}
 	if e.Park == (migration.Park{}) || e.Park.Held {
 		return nil
 	}
-	if err := p.r.Store.SetPark(ctx, id, migration.Park{}); err != nil {
+	if err := r.Store.SetPark(ctx, id, migration.Park{}); err != nil {
 		return fmt.Errorf("end the park of endpoint %d: %w", id, err)
 	}
-	p.log.Info("endpoint is well again", zap.Int64("endpoint", id), zap.String("name", e.Name))
+	r.Log.Info("endpoint is well again", zap.Int64("endpoint", id), zap.String("name", e.Name))
 	return nil
 }
 

@@ -67,8 +67,12 @@ func (r *Runner) newSide(u *migration.User, e migration.Endpoint, which migratio
 	}
 	s := &side{endpoint: e, account: a}
 	open := r.Open(a)
+	var well sync.Once
 	s.open = func(ctx context.Context) (mailbox.Session, error) {
 		session, err := open(ctx)
+		if err == nil && e.Park != (migration.Park{}) && (a.Admin || !e.Park.Untried()) {
+			well.Do(func() { r.reopen(ctx, e.ID) }) // others need not wait for the end of this pass
+		}
 		s.mu.Lock()
 		s.reached = err == nil
 		s.mu.Unlock()

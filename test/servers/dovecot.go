@@ -14,8 +14,8 @@ import (
 	"text/template"
 )
 
-// What every Dovecot here accepts: any user name with Password, and USER*MasterUser
-// with MasterPassword for any user.
+// What every Dovecot here accepts: any user name (or those of its Users) with Password,
+// and USER*MasterUser with MasterPassword for the same.
 const (
 	Password       = "secret"
 	MasterUser     = "admin"
@@ -24,11 +24,12 @@ const (
 
 // DovecotConfig says what kind of Dovecot is wanted; zero values are Dovecot's usual.
 type DovecotConfig struct {
-	Format     string // maildir (default), mdbox or sdbox
-	Separator  string // between the parts of a folder's name; default "/"
-	Capability string // replaces what the server advertises after login
-	Extra      string // further lines of dovecot.conf
-	Port       int    // of plain IMAP and STARTTLS; default: a free one
+	Format     string   // maildir (default), mdbox or sdbox
+	Separator  string   // between the parts of a folder's name; default "/"
+	Capability string   // replaces what the server advertises after login
+	Extra      string   // further lines of dovecot.conf
+	Users      []string // who has a mailbox; nil: whoever logs in
+	Port       int      // of plain IMAP and STARTTLS; default: a free one
 }
 
 // IMAP is a server that runs.
@@ -130,6 +131,13 @@ func writeConfig(t testing.TB, conf, dir string, c DovecotConfig, s *IMAP) {
 	master := fmt.Sprintf("%s:{PLAIN}%s\n", MasterUser, MasterPassword)
 	if err := os.WriteFile(filepath.Join(dir, "master-users"), []byte(master), 0o644); err != nil {
 		t.Fatalf("write dovecot's master users: %v", err)
+	}
+	var known strings.Builder
+	for _, u := range c.Users {
+		fmt.Fprintf(&known, "%s:{PLAIN}%s\n", u, Password)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "users"), []byte(known.String()), 0o644); err != nil {
+		t.Fatalf("write dovecot's users: %v", err)
 	}
 	var text strings.Builder
 	err := dovecotTemplate.Execute(&text, map[string]any{
