@@ -57,17 +57,34 @@ func (x *folderWrite) markWriting(ctx context.Context) error {
 	return x.startAppends(ctx)
 }
 
+// beginWriting is called before the first message is sent over this connection.
+func (x *folderWrite) beginWriting(ctx context.Context) error {
+	if x.hand == nil {
+		return x.markWriting(ctx)
+	}
+	x.mu.Lock() // the owner has marked the record
+	x.wrote = true
+	x.mu.Unlock()
+	return nil
+}
+
 // startAppends borrows the connection.
 func (x *folderWrite) startAppends(ctx context.Context) error {
 	if x.appends != nil {
 		return nil
 	}
-	a, err := x.target.Append(ctx, x.f.target, mailbox.AppendMode{Single: x.f.care > quick, Synchronous: x.f.synchronous, Open: x.openAs})
+	mode := mailbox.AppendMode{Open: x.openAs}
+	care := quick
+	if x.hand == nil { // who helps may come when the folder has ended, and is another's again
+		care = x.f.care
+		mode.Single, mode.Synchronous = care > quick, x.f.synchronous
+	}
+	a, err := x.target.Append(ctx, x.f.target, mode)
 	if err != nil {
 		return err
 	}
 	x.appends = &appends{x: x, appender: a, windows: make(chan underWay, windowsAhead), received: make(chan struct{})}
-	if x.f.care == stepwise {
+	if care == stepwise {
 		close(x.appends.received)
 	} else {
 		go x.appends.receive(ctx)
@@ -159,12 +176,18 @@ func (a *appends) receive(ctx context.Context) {
 func (x *folderWrite) broke(err error) {
 	x.mu.Lock()
 	x.broken = true
-	if x.err == nil {
+	concerns := x.hand == nil || x.wrote // else the folder has nothing to do with it
+	if concerns && x.firstBroken == nil {
+		x.firstBroken = x
+	}
+	if concerns && x.err == nil {
 		x.err = err
 	}
 	x.mu.Unlock()
 	x.p.target.lose(x.target, err)
-	x.abort(errAborted)
+	if concerns {
+		x.abort(errAborted)
+	}
 }
 
 func (x *folderWrite) isBroken() bool {

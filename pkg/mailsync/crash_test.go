@@ -75,12 +75,13 @@ type scenario struct {
 	// disturbed; nil: the first pass is disturbed.
 	later       func(p *pairOf)
 	newestFirst bool
+	connections int
 }
 
 var scenarios = []scenario{
-	{"initial", func(p *pairOf) { fill(p.source, 24) }, nil, false},
-	{"initial without uidplus", func(p *pairOf) { fill(p.source, 24); p.target.Caps.UIDPlus = false }, nil, false},
-	{"initial without multiappend", func(p *pairOf) { fill(p.source, 24); p.target.Caps.MultiAppend = false }, nil, false},
+	{"initial", func(p *pairOf) { fill(p.source, 24) }, nil, false, 1},
+	{"initial without uidplus", func(p *pairOf) { fill(p.source, 24); p.target.Caps.UIDPlus = false }, nil, false, 1},
+	{"initial without multiappend", func(p *pairOf) { fill(p.source, 24); p.target.Caps.MultiAppend = false }, nil, false, 1},
 	{"initial with refusals", func(p *pairOf) {
 		fill(p.source, 24)
 		p.target.Refuse = func(m mailbox.Message, _ []byte) error {
@@ -95,25 +96,25 @@ var scenarios = []scenario{
 			}
 		}
 		p.source.Deliver("INBOX", letter("refused for good"), day, mailbox.Seen)
-	}, nil, false},
+	}, nil, false, 1},
 	{"incremental", func(p *pairOf) { fill(p.source, 24) }, func(p *pairOf) {
 		for i := range 7 {
 			p.source.Deliver("INBOX", letter(fmt.Sprint("new", i%5)), day)
 		}
 		p.source.SetFlags("INBOX", 1, mailbox.Answered)
 		p.source.SetFlags("Sent", 1, "Later", mailbox.Seen)
-	}, false},
+	}, false, 1},
 	{"adoption", func(p *pairOf) { fill(p.source, 24) }, func(p *pairOf) {
 		p.records = mailsync.NewMemoryRecords()
 		p.target.Expunge("INBOX", 1, 3)
-	}, false},
+	}, false, 1},
 	{"adoption without uidplus and multiappend", func(p *pairOf) {
 		fill(p.source, 24)
 		p.target.Caps.UIDPlus, p.target.Caps.MultiAppend = false, false
 	}, func(p *pairOf) {
 		p.records = mailsync.NewMemoryRecords()
 		p.target.Expunge("Sent", 1, 2, 4)
-	}, false},
+	}, false, 1},
 	{"incremental with skips, without uidplus", func(p *pairOf) {
 		fill(p.source, 24)
 		p.target.Caps.UIDPlus = false
@@ -129,12 +130,50 @@ var scenarios = []scenario{
 			p.source.Deliver("INBOX", letter(fmt.Sprint("new", i%5)), day)
 		}
 		p.source.Deliver("Sent", letter("later", "virus"), day)
-	}, false},
-	{"initial, newest first", func(p *pairOf) { fill(p.source, 24) }, nil, true},
+	}, false, 1},
+	{"initial, newest first", func(p *pairOf) { fill(p.source, 24) }, nil, true, 1},
 	{"mail of a time, then all of it", func(p *pairOf) { fill(p.source, 24); p.job.Since = day.Add(3 * time.Hour) }, func(p *pairOf) {
 		p.job.Since = time.Time{}
 		p.source.Deliver("INBOX", letter("new"), day)
-	}, false},
+	}, false, 1},
+	{"several connections", func(p *pairOf) { fill(p.source, 24) }, nil, false, 4},
+	{"several connections, one folder", oneFolder, nil, false, 3},
+	{"several connections, one folder, newest first, without uidplus", func(p *pairOf) {
+		oneFolder(p)
+		p.target.Caps.UIDPlus = false
+	}, nil, true, 3},
+	{"several connections, one folder, without multiappend, with refusals", func(p *pairOf) {
+		oneFolder(p)
+		p.target.Caps.MultiAppend = false
+		p.target.Refuse = func(_ mailbox.Message, body []byte) error {
+			if bytes.Contains(body, []byte("virus")) {
+				return migration.NewFault(migration.MessageRejected, migration.ScopeMessage, migration.Target, "NO virus", nil)
+			}
+			return nil
+		}
+		p.source.Deliver("INBOX", letter("late", "virus"), day)
+	}, nil, false, 2},
+	{"several connections, adoption", oneFolder, func(p *pairOf) {
+		p.records = mailsync.NewMemoryRecords()
+		p.target.Expunge("INBOX", 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16)
+		p.source.SetFlags("INBOX", 1, mailbox.Answered, mailbox.Seen)
+	}, false, 3},
+}
+
+// oneFolder puts enough awkward mail into one folder for several connections to help
+// with it: gaps, twins and templates among it.
+func oneFolder(p *pairOf) {
+	for i := range 26 {
+		body := letter(fmt.Sprint(i))
+		switch i % 5 {
+		case 1:
+			body = letter("shared", fmt.Sprint("template ", i))
+		case 3:
+			body = letter("twin", "the same in every respect")
+		}
+		p.source.Deliver("INBOX", body, day.Add(time.Duration(i%3)*time.Hour), mailbox.Seen)
+	}
+	p.source.Expunge("INBOX", 2, 11)
 }
 
 // TestAccidentAtEveryStep disturbs a pass at every one of its steps in every way,
@@ -204,12 +243,13 @@ func disturb(t *testing.T, sc scenario, name string, at int, crash bool, fate ma
 		p.mustRun()
 		sc.later(p)
 	}
+	p.job.Connections = sc.connections
 	before := copyOf(t, p.records)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	a := &accident{at: at, fate: fate, crash: crash, kill: cancel, records: p.records}
 	p.source.Step, p.target.Step = a.step, a.step
-	_, err := mailsync.Run(ctx, mailsync.Job{Source: p.source.Open, Target: p.target.Open, Records: a, Window: 3, NewestFirst: sc.newestFirst})
+	_, err := mailsync.Run(ctx, mailsync.Job{Source: p.source.Open, Target: p.target.Open, Records: a, Window: 3, NewestFirst: sc.newestFirst, Connections: sc.connections})
 	p.source.Step, p.target.Step = nil, nil
 	if crash && a.dead && !errors.Is(err, errCrash) {
 		t.Fatalf("%s: the pass ended with %v", name, err)

@@ -108,7 +108,7 @@ func (f *work) leftBelow(next mailbox.UID) int64 {
 }
 
 // countDates takes off a dry run's numbers what is left out.
-func (p *pass) countDates(ctx context.Context, queue []*work) error {
+func (p *lane) countDates(ctx context.Context, queue []*work) error {
 	p.source.use.Lock()
 	defer p.source.use.Unlock()
 	for _, w := range queue {

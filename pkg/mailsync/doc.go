@@ -46,6 +46,16 @@
 //     its answers are there (writer.go). A broken connection leaves all of those to
 //     settle that have messages under way; at most foldersUnanswered.
 //
+// # Several connections
+//
+// A pass may have several pairs of connections, where a server is slow on each and not
+// on all. A lane is the part of a pass that goes over one pair (lane.go): the first one
+// surveys, and then the folders are shared out by what is to be copied (board.go). Who
+// has nothing left helps with a large folder of another's (sharing.go): a folder still is
+// prepared once and ended once, by its owner, and all that write to it do so between the
+// moment in which the record says Writing and the one in which it no longer does.
+// A further connection that is refused is done without.
+//
 // # Why nothing is lost or doubled
 //
 // The record says what was delivered, and what it calls decided is never copied

@@ -34,7 +34,7 @@ type renamedFolder struct {
 
 // followRenames brings the records in step with source folders that were renamed,
 // parents first, and renames their target folders.
-func (p *pass) followRenames(ctx context.Context, l *listing) error {
+func (p *lane) followRenames(ctx context.Context, l *listing) error {
 	vanished := p.vanished(l)
 	if err := p.dropLeftOvers(ctx, l, vanished); err != nil || len(vanished) == 0 {
 		return err
@@ -109,7 +109,7 @@ func (l *listing) unknown(keep filter) []mailbox.Folder {
 
 // sameFolder compares the first and the last message of now that r says to be at the
 // target with their copies there.
-func (p *pass) sameFolder(ctx context.Context, l *listing, now mailbox.Folder, r *record) (renamedFolder, bool, error) {
+func (p *lane) sameFolder(ctx context.Context, l *listing, now mailbox.Folder, r *record) (renamedFolder, bool, error) {
 	f := renamedFolder{now: now, rec: r}
 	for _, name := range []string{r.Target, l.targetOf(now)} {
 		at, ok := l.folderAt(name)
@@ -193,7 +193,7 @@ func (p *pass) reading(ctx context.Context, l *link, folder string, set mailbox.
 
 // follow renames the target folder, if nothing is against it, and takes the record
 // over.
-func (p *pass) follow(ctx context.Context, l *listing, f renamedFolder) error {
+func (p *lane) follow(ctx context.Context, l *listing, f renamedFolder) error {
 	r, old := f.rec, f.rec.folder
 	r.Target = f.at
 	if name := l.targetOf(f.now); name != f.at && l.mayRename(f, name) && !p.job.DryRun {
@@ -227,7 +227,7 @@ func (p *pass) follow(ctx context.Context, l *listing, f renamedFolder) error {
 
 // renameTarget reports whether the target has renamed a folder; where it refuses, the
 // folder keeps its name.
-func (p *pass) renameTarget(ctx context.Context, from, to string, subscribed bool) (bool, error) {
+func (p *lane) renameTarget(ctx context.Context, from, to string, subscribed bool) (bool, error) {
 	p.target.use.Lock()
 	defer p.target.use.Unlock()
 	s, err := p.target.session(ctx)

@@ -17,7 +17,7 @@ const (
 // foresee tells the source what will be read of the first folders of the queue. It
 // names only what prepare and stream will certainly ask, unless something changes that
 // the survey did not show.
-func (p *pass) foresee(queue []*work) {
+func (p *lane) foresee(queue []*work) {
 	p.source.use.Lock()
 	defer p.source.use.Unlock()
 	source := p.source.current()
@@ -87,7 +87,7 @@ func (p *pass) foreseeable(f *work) (ask mailbox.Foreseen, whole, ok bool) {
 	if !p.job.dates().any() {
 		return mailbox.Foreseen{}, false, false // their dates come first
 	}
-	if len(p.pieces(copied, *f.src)) > 1 {
+	if p.mayShare(f) || len(p.pieces(copied, *f.src)) > 1 {
 		return ask, false, true
 	}
 	// Whatever comes in meanwhile is read too.

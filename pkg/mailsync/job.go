@@ -1,6 +1,7 @@
 package mailsync
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -36,6 +37,13 @@ type Job struct {
 	// NewestFirst copies the later messages of a folder before the earlier ones, in
 	// pieces.
 	NewestFirst bool
+	// Connections is how many connections a pass may have to each side at once; 0: one.
+	// Further ones are opened where there is work for them; one that is refused is done
+	// without.
+	Connections int
+	// FurtherSource and FurtherTarget open those beyond the first; nil: as Source and
+	// Target do.
+	FurtherSource, FurtherTarget mailbox.Opener
 	// Window is how many messages a window has at most; 0: 200.
 	Window int
 	// Yield is asked after each window whether to stop there; nil: never.
@@ -66,6 +74,9 @@ type Outcome struct {
 	Yielded bool
 	// Progress is whether at least one window was committed.
 	Progress bool
+	// Fewer is why the pass had fewer connections than it might have; nil: it had them,
+	// or no use for them.
+	Fewer *migration.Fault
 }
 
 // Renamed is a folder whose path at the target is not the source's.
@@ -113,53 +124,94 @@ const hopelessAfter = 3
 func Run(ctx context.Context, job Job) (Outcome, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if job.Window <= 0 {
-		job.Window = windowMessages
-	}
-	if job.Budget == nil {
-		job.Budget = NewBudget(readAhead)
-	}
-	p := &pass{
-		job:    job,
-		source: link{open: job.Source},
-		target: link{open: job.Target},
-	}
-	defer p.source.close()
-	defer p.target.close()
-	// A lost lease must not wait for a network: the target's connection goes first.
-	stop := context.AfterFunc(ctx, func() {
-		p.target.kill(context.Cause(ctx))
-		p.source.kill(context.Cause(ctx))
-	})
+	p := newPass(job)
+	defer p.close()
+	// A lost lease must not wait for a network: the target's connections go first.
+	stop := context.AfterFunc(ctx, func() { p.kill(context.Cause(ctx)) })
 	defer stop()
 	err := p.run(ctx, cancel)
 	return p.outcome(err)
 }
 
+func newPass(job Job) *pass {
+	job.Connections = max(1, job.Connections)
+	if job.Window <= 0 {
+		job.Window = windowMessages
+	}
+	if job.Budget == nil {
+		job.Budget = NewBudget(readAhead * int64(job.Connections))
+	}
+	p := &pass{job: job, failing: make(chan struct{})}
+	for n := range job.Connections {
+		p.lanes = append(p.lanes, newLane(p, n))
+	}
+	return p
+}
+
+func newLane(p *pass, n int) *lane {
+	l := &lane{pass: p, n: n, source: link{open: p.job.Source, further: n > 0}, target: link{open: p.job.Target, further: n > 0}}
+	if n > 0 && p.job.FurtherSource != nil {
+		l.source.open = p.job.FurtherSource
+	}
+	if n > 0 && p.job.FurtherTarget != nil {
+		l.target.open = p.job.FurtherTarget
+	}
+	return l
+}
+
+func (p *pass) kill(cause error) {
+	for _, l := range p.lanes {
+		l.target.kill(cause)
+	}
+	for _, l := range p.lanes {
+		l.source.kill(cause)
+	}
+}
+
+// close ends all connections, all at once: each waits for its server's word.
+func (p *pass) close() {
+	var closing sync.WaitGroup
+	for _, l := range p.lanes[1:] {
+		closing.Go(l.target.close)
+		closing.Go(l.source.close)
+	}
+	p.lanes[0].target.close()
+	p.lanes[0].source.close()
+	closing.Wait()
+}
+
 // link is one side's connection: opened when first needed, and again after a loss.
 type link struct {
 	open mailbox.Opener
+	// further is set where the pass can do without it: refused once, it is not tried again.
+	further bool
 	// use is held by whoever talks over the connection.
 	use sync.Mutex
 
-	mu     sync.Mutex
-	s      mailbox.Session
-	killed error
+	mu      sync.Mutex
+	s       mailbox.Session
+	killed  error
+	refused error // of a further one: why
 }
 
 // session returns the connection, opening it if there is none.
 func (l *link) session(ctx context.Context) (mailbox.Session, error) {
 	l.mu.Lock()
-	s, killed := l.s, l.killed
+	s, gone := l.s, cmp.Or(l.killed, l.refused)
 	l.mu.Unlock()
-	if killed != nil {
-		return nil, killed
+	if gone != nil {
+		return nil, gone
 	}
 	if s != nil {
 		return s, nil
 	}
 	s, err := l.open(ctx)
 	if err != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.further {
+			l.refused = err
+		}
 		return nil, err
 	}
 	l.mu.Lock()
@@ -170,6 +222,13 @@ func (l *link) session(ctx context.Context) (mailbox.Session, error) {
 	}
 	l.s = s
 	return s, nil
+}
+
+// refusal returns why a further connection is not to be had; nil: it may be.
+func (l *link) refusal() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refused
 }
 
 // current returns the connection if there is one.

@@ -57,11 +57,13 @@ func (p *pass) watchMoves() {
 // arrived notes a message that was read to be copied.
 func (p *pass) arrived(f *work, u mailbox.UID, header []byte) {
 	print := fingerprintOf(header)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.moves.arrivals[print] = append(p.moves.arrivals[print], arrival{f, u})
 }
 
 // countMoves compares, once all is copied, what has come with what has gone.
-func (p *pass) countMoves(ctx context.Context) error {
+func (p *lane) countMoves(ctx context.Context) error {
 	if len(p.moves.arrivals) == 0 {
 		return nil
 	}
@@ -92,7 +94,7 @@ func (p *pass) countMoves(ctx context.Context) error {
 }
 
 // movedFrom counts the messages of arrivals that were in a folder before.
-func (p *pass) movedFrom(ctx context.Context, lost *work, counted map[arrival]bool) (int64, error) {
+func (p *lane) movedFrom(ctx context.Context, lost *work, counted map[arrival]bool) (int64, error) {
 	gone := lost.rec.uids.sources()
 	if lost.source.Name != "" {
 		there, err := p.presentUIDs(ctx, &p.source, lost.source.Name, gone)

@@ -1,12 +1,8 @@
 package mailsync
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,18 +10,16 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// pass is one Run under way. The reader (the goroutine of Run) owns the source and
-// the queue of folders; the writer owns the folder it writes to and all records of
-// folders that were handed to it, until it hands them back.
+// pass is one Run under way: what its lanes share.
 type pass struct {
-	job    Job
-	source link
-	target link
+	job   Job
+	lanes []*lane // all that there may be; the first is the survey's
+	board *board  // nil: one lane does it all
 
 	all []*work // every folder that is to be carried
 	// gone are folders that were delivered and that the source lists no more.
 	gone  []*work
-	moves moves
+	moves moves // mu guards its arrivals
 	// sizeLimit is what limit answered at the beginning.
 	sizeLimit int64
 	// unsettled is set where every folder settles first.
@@ -41,11 +35,13 @@ type pass struct {
 	renamed  []Renamed
 	progress bool
 	yielded  bool
-	// trouble counts lost connections since the last committed window.
-	trouble int
-	lost    mailbox.Session // the target's connection that was counted last
 	// owed is the first fault of a folder that has to be tried again soon.
 	owed *migration.Fault
+	// failed is the first error that ends the pass, and failing closed with it.
+	failed  error
+	failing chan struct{}
+	// fewer is why a further connection was not to be had.
+	fewer *migration.Fault
 }
 
 // work is one folder to be brought in step.
@@ -95,6 +91,8 @@ type work struct {
 	settled bool
 	// placing is set when the folder is taken up only to learn the new UIDs.
 	placing bool
+	// disturbed counts how often it was copied by several lanes and not to its end.
+	disturbed int
 
 	tally folderTally
 }
@@ -123,182 +121,6 @@ type folderTally struct {
 func (f *work) settleFirst() {
 	f.notBefore = time.Now().Add(max(settleTime, 2*f.rec.Slowest))
 	f.fresh, f.settled = true, true
-}
-
-// errAborted ends the reading of a folder that is of no use any more.
-var errAborted = errors.New("the folder is taken up again later")
-
-func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) error {
-	queue, err := p.survey(ctx)
-	if err != nil {
-		return cmp.Or(context.Cause(ctx), err)
-	}
-	if p.job.DryRun || len(queue) == 0 {
-		return nil
-	}
-	w := newWriter(p, queue)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := w.run(ctx); err != nil {
-			cancel(err)
-		}
-	}()
-	err = p.read(ctx, queue, w)
-	close(w.steps)
-	<-done
-	w.dropRest()
-	if err == nil && context.Cause(ctx) == nil && !p.yielded {
-		err = p.countMoves(ctx)
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		return cause // the writer's, or the caller's
-	}
-	if err == nil && p.owed != nil && !p.yielded {
-		return p.owed
-	}
-	return err
-}
-
-// read hands folder after folder to the writer, takes back those that have to be
-// taken up again, and ends when none is left.
-func (p *pass) read(ctx context.Context, queue []*work, w *writer) error {
-	outstanding := 0
-	for len(queue) > 0 || outstanding > 0 {
-		for more := true; more; {
-			select {
-			case back := <-w.back:
-				outstanding--
-				if back != nil {
-					queue = append(queue, back)
-				}
-			default:
-				more = false
-			}
-		}
-		if p.hasYielded() {
-			queue = nil
-		}
-		next, wait := nextReady(queue, outstanding)
-		if next < 0 {
-			if err := p.await(ctx, w, wait, outstanding, &queue, &outstanding); err != nil {
-				return err
-			}
-			continue
-		}
-		f := queue[next]
-		p.foresee(queue[next:])
-		queue = slices.Delete(queue, next, next+1)
-		handed, err := p.take(ctx, f, w)
-		if handed {
-			outstanding++ // the writer hands it back
-		}
-		again, err := p.afterReading(ctx, f, err, handed)
-		if err != nil {
-			return err
-		}
-		if again {
-			queue = append(queue, f)
-		}
-	}
-	return nil
-}
-
-// await waits until the writer hands a folder back or one has settled. The folders
-// that settle wait for the next pass where this one is to stop.
-func (p *pass) await(ctx context.Context, w *writer, wait time.Duration, waiting int, queue *[]*work, outstanding *int) error {
-	var settled <-chan time.Time
-	var stop <-chan struct{}
-	if wait > 0 {
-		stop = p.job.Stop
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		settled = t.C
-	} else if waiting == 0 {
-		return nil
-	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case back := <-w.back:
-		*outstanding--
-		if back != nil {
-			*queue = append(*queue, back)
-		}
-	case <-settled:
-	case <-stop:
-		p.yield()
-	}
-	return nil
-}
-
-// nextReady returns the index of the first folder that need not wait, or -1 and how
-// long the first of those that do has to (0: until the writer hands one back).
-//
-// A folder over which the target's connection ended comes after all others: it would
-// take those with it that are sent right behind it, again and again.
-func nextReady(queue []*work, outstanding int) (int, time.Duration) {
-	least := math.MaxInt
-	for _, f := range queue {
-		least = min(least, f.turn())
-	}
-	if len(queue) == 0 || least > 0 && outstanding > 0 {
-		return -1, 0
-	}
-	wait := time.Duration(0)
-	for i, f := range queue {
-		if f.turn() > least {
-			continue
-		}
-		left := time.Until(f.notBefore)
-		if left <= 0 {
-			return i, 0
-		}
-		if wait == 0 || left < wait {
-			wait = left
-		}
-	}
-	return -1, wait
-}
-
-// turn is when a folder is taken: those of the least first, and the others only when
-// nothing is outstanding.
-func (f *work) turn() int {
-	if f.role == mailbox.RoleRest {
-		return math.MaxInt // after all others, also those that had to wait
-	}
-	return f.blamed
-}
-
-// afterReading decides what an error of the source, or of looking at the target,
-// means: again says that the folder has to be taken up once more. A folder that was
-// handed to the writer is its concern; only the connections are looked after.
-func (p *pass) afterReading(ctx context.Context, f *work, err error, handed bool) (again bool, fatal error) {
-	if err == nil || errors.Is(err, errAborted) {
-		return false, nil
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		return false, cause
-	}
-	fault := migration.AsFault(err)
-	switch fault.Scope {
-	case migration.ScopeEndpoint:
-		if fault.Class() != migration.Retry || p.lostConnection() > maxTrouble {
-			return false, err
-		}
-		if fault.Side == migration.Source {
-			p.source.drop(err)
-		} else if !handed {
-			p.target.drop(err)
-		}
-		return !handed, nil
-	case migration.ScopeFolder, migration.ScopeMessage:
-		if !handed {
-			p.folderFailed(f, fault)
-		}
-		return false, nil
-	}
-	return false, err
 }
 
 // folderFailed lists a folder that cannot be carried now; what it holds counts as
@@ -353,26 +175,6 @@ func (p *pass) tooManySkipped() error {
 	return nil
 }
 
-func (p *pass) lostConnection() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.trouble++
-	return p.trouble
-}
-
-// lostTarget counts the loss of one of the target's connections once, however many
-// folders were on their way over it; first is whether this is the first of them, over
-// which it may have ended.
-func (p *pass) lostTarget(s mailbox.Session) (trouble int, first bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if first = s == nil || s != p.lost; first {
-		p.lost = s
-		p.trouble++
-	}
-	return p.trouble, first
-}
-
 func (p *pass) hasYielded() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -396,22 +198,30 @@ func (p *pass) store(ctx context.Context, w migration.Window) error {
 	return nil
 }
 
-// committed is called after a window of messages is safe.
-func (p *pass) committed() {
+func (p *pass) yield() {
 	p.mu.Lock()
-	p.progress, p.trouble = true, 0
+	p.yielded = true
 	p.mu.Unlock()
-	p.committing.Lock()
-	defer p.committing.Unlock()
-	if p.job.Yield != nil && p.job.Yield() {
-		p.yield()
+	p.board.tell() // whoever waits
+}
+
+// fail keeps the first error that ends the pass.
+func (p *pass) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failed == nil {
+		p.failed = err
+		close(p.failing)
 	}
 }
 
-func (p *pass) yield() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.yielded = true
+func (p *pass) hasFailed() bool {
+	select {
+	case <-p.failing:
+		return true
+	default:
+		return false
+	}
 }
 
 // outcome closes the books: in a pass that has ended, what was seen and not dealt
@@ -431,5 +241,5 @@ func (p *pass) outcome(err error) (Outcome, error) {
 	case err != nil:
 		t.Failed += rest
 	}
-	return Outcome{Tally: *t, Items: items, Renamed: p.renamed, Yielded: p.yielded, Progress: p.progress}, err
+	return Outcome{Tally: *t, Items: items, Renamed: p.renamed, Yielded: p.yielded, Progress: p.progress, Fewer: p.fewer}, err
 }

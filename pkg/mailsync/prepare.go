@@ -29,6 +29,8 @@ type prepared struct {
 	surplus  int64
 	skipped  int64 // skipped by earlier passes, still there
 	flagSets flagSets
+	// shared is set where several lanes may copy the folder.
+	shared *sharing
 }
 
 // adoption is a message that both sides have, with its flags there: indexes into flagSets.
@@ -49,7 +51,7 @@ var errRenumbered = errors.New("the source folder's UIDVALIDITY is not the one r
 
 // prepare looks at both sides of a folder. It changes nothing at the target, and in
 // the record only what it knows to be void.
-func (p *pass) prepare(ctx context.Context, f *work) (*prepared, error) {
+func (p *lane) prepare(ctx context.Context, f *work) (*prepared, error) {
 	prep, err := p.lookAt(ctx, f)
 	if errors.Is(err, errRenumbered) {
 		f.rec.forget(false)
@@ -59,7 +61,7 @@ func (p *pass) prepare(ctx context.Context, f *work) (*prepared, error) {
 	return prep, err
 }
 
-func (p *pass) lookAt(ctx context.Context, f *work) (*prepared, error) {
+func (p *lane) lookAt(ctx context.Context, f *work) (*prepared, error) {
 	prep := &prepared{}
 	var err error
 	if f.rec.Writing {
@@ -107,7 +109,7 @@ func (p *pass) lookAt(ctx context.Context, f *work) (*prepared, error) {
 // readTail reads the fingerprints of the target messages that no record explains.
 // Where a writer ended without a word all also holds those like them that were
 // delivered shortly before or later: what it brought twice shows there.
-func (p *pass) readTail(ctx context.Context, f *work, prep *prepared) (tail, all []entry, err error) {
+func (p *lane) readTail(ctx context.Context, f *work, prep *prepared) (tail, all []entry, err error) {
 	if f.dst == nil {
 		prep.create, prep.tailRead = true, 1
 		return nil, nil, nil
@@ -154,7 +156,7 @@ func (p *pass) readTail(ctx context.Context, f *work, prep *prepared) (tail, all
 		first = min(first, e.uid)
 		like[e.twin()] = true
 	}
-	first = max(f.rec.TargetSeen, first-min(first-1, mailbox.UID(around*p.job.Window)))
+	first = max(f.rec.TargetSeen, first-min(first-1, mailbox.UID(p.around())))
 	all = slices.Clone(tail)
 	err = target.Metas(ctx, mailbox.Span(first, sel.UIDNext-1).Minus(loose), func(m mailbox.Meta) error {
 		if e := prep.flagSets.entryOf(m); like[e.twin()] {
@@ -178,7 +180,7 @@ func (f *work) unexplained(next mailbox.UID) mailbox.UIDSet {
 }
 
 // undecided finds what is to be copied, adopted and placed.
-func (p *pass) undecided(ctx context.Context, f *work, source mailbox.Session, prep *prepared, tail, all []entry) error {
+func (p *lane) undecided(ctx context.Context, f *work, source mailbox.Session, prep *prepared, tail, all []entry) error {
 	open := f.undecidedUIDs(prep.selected)
 	f.decidedAtStart = f.rec.uids.len() + int64(len(f.rec.skipped))
 	dated := false
@@ -246,7 +248,7 @@ func (f *work) undecidedUIDs(sel mailbox.Selected) mailbox.UIDSet {
 
 // onlyIfNew limits the copy to messages that exist, because the target folder was
 // deleted by its user and comes back only if there are any.
-func (p *pass) onlyIfNew(ctx context.Context, source mailbox.Session, prep *prepared) error {
+func (p *lane) onlyIfNew(ctx context.Context, source mailbox.Session, prep *prepared) error {
 	var there []mailbox.UID
 	if err := source.Flags(ctx, prep.copy, 0, func(u mailbox.UID, _ mailbox.Flags) error {
 		there = append(there, u)
@@ -259,7 +261,7 @@ func (p *pass) onlyIfNew(ctx context.Context, source mailbox.Session, prep *prep
 }
 
 // findSurplus counts messages that a writer believed dead brought a second time.
-func (p *pass) findSurplus(ctx context.Context, f *work, prep *prepared, all []entry, loose mailbox.UIDSet) error {
+func (p *lane) findSurplus(ctx context.Context, f *work, prep *prepared, all []entry, loose mailbox.UIDSet) error {
 	if !f.rec.Writing || len(loose) == 0 {
 		return nil
 	}
@@ -280,7 +282,7 @@ func (p *pass) findSurplus(ctx context.Context, f *work, prep *prepared, all []e
 }
 
 // flagChanges compares the source's flags with the base.
-func (p *pass) flagChanges(ctx context.Context, f *work, source mailbox.Session, prep *prepared) error {
+func (p *lane) flagChanges(ctx context.Context, f *work, source mailbox.Session, prep *prepared) error {
 	ask, ok := f.flagsToRead(prep.selected.HighestModSeq)
 	if !ok {
 		return nil
@@ -323,7 +325,7 @@ func (f *work) flagsToRead(now mailbox.ModSeq) (ask mailbox.Read, ok bool) {
 }
 
 // stillSkipped counts the messages skipped by earlier passes that are still there.
-func (p *pass) stillSkipped(ctx context.Context, f *work, source mailbox.Session, prep *prepared) error {
+func (p *lane) stillSkipped(ctx context.Context, f *work, source mailbox.Session, prep *prepared) error {
 	set := f.rec.skippedUIDs()
 	if len(set) == 0 || f.only != nil {
 		return nil

@@ -94,6 +94,7 @@ func TestStories(t *testing.T) {
 				newest := rapid.Bool().Draw(rt, "newest first")
 				passes := drawPasses(rt)
 				s := newStory(habits)
+				s.lanes = rapid.IntRange(1, 4).Draw(rt, "connections")
 				var err error
 				synctest.Test(t, func(t *testing.T) { err = s.tell(t, passes, newest) })
 				if err != nil {

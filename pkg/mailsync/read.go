@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"slices"
 	"sync"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
@@ -16,11 +18,12 @@ import (
 type step struct {
 	folder *work
 	begin  *prepared               // first step of a folder
-	abort  context.CancelCauseFunc // with begin: ends the reading
-	msg    *mailbox.Message
-	done   func() // to be called when msg is of no use any more; nil for none
-	end    bool   // last step of a folder
-	err    error  // with end: why the reader could not finish
+	hand   *hand                   // first step of another lane's folder
+	abort  context.CancelCauseFunc // with begin or hand: ends the reading
+	msg    *mailbox.Message        // nil: only done
+	done   func()                  // to be called when msg is of no use any more; nil for none
+	end    bool                    // last step of a folder
+	err    error                   // with end: why the reader could not finish
 	// unread are the messages that exist and were not delivered.
 	unread mailbox.UIDSet
 	gone   int64 // messages that were expunged before they were read
@@ -28,7 +31,7 @@ type step struct {
 
 // take prepares a folder and streams it to the writer. handed is whether the writer
 // has it now and will hand it back.
-func (p *pass) take(ctx context.Context, f *work, w *writer) (handed bool, err error) {
+func (p *lane) take(ctx context.Context, f *work, w *writer) (handed bool, err error) {
 	if f.refused != nil {
 		return false, f.refused
 	}
@@ -50,12 +53,22 @@ func (p *pass) take(ctx context.Context, f *work, w *writer) (handed bool, err e
 	prep.copy = prep.copy.Minus(hopeless)
 	fctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
+	if err := p.shareFolder(ctx, fctx, f, prep); err != nil {
+		return false, err
+	}
 	if err := w.send(ctx, step{folder: f, begin: prep, abort: abort}); err != nil {
 		return true, err
 	}
 	end := step{folder: f, end: true}
 	if len(prep.copy) > 0 {
 		received, err := p.stream(ctx, fctx, f, prep, w)
+		if s := prep.shared; s != nil {
+			others, disturbed := s.close(ctx)
+			received = received.Union(others)
+			if err != nil || disturbed {
+				f.disturbed++
+			}
+		}
 		if err == nil {
 			end.unread, end.gone, err = p.missing(ctx, f, prep, received)
 		}
@@ -78,7 +91,7 @@ func (f *work) failedAt(u mailbox.UID, after bool) {
 
 // hopeless is the message, if any, at which the source has failed again and again:
 // it is left out, so that the rest can go on.
-func (p *pass) hopeless(ctx context.Context, f *work, prep *prepared) (mailbox.UIDSet, error) {
+func (p *lane) hopeless(ctx context.Context, f *work, prep *prepared) (mailbox.UIDSet, error) {
 	if f.stuck < hopelessAfter {
 		return nil, nil
 	}
@@ -104,7 +117,7 @@ func (p *pass) hopeless(ctx context.Context, f *work, prep *prepared) (mailbox.U
 	return mailbox.NewUIDSet(next), nil
 }
 
-func (p *pass) reopenTarget(ctx context.Context, w *writer) error {
+func (p *lane) reopenTarget(ctx context.Context, w *writer) error {
 	p.target.use.Lock()
 	defer p.target.use.Unlock()
 	w.unanswered.Wait() // over the one that is closed
@@ -115,33 +128,16 @@ func (p *pass) reopenTarget(ctx context.Context, w *writer) error {
 
 // stream reads the messages and passes them on, small ones from memory so that the
 // source is read ahead of the target, large ones straight through.
-func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *writer) (mailbox.UIDSet, error) {
+func (p *lane) stream(ctx, fctx context.Context, f *work, prep *prepared, w *writer) (mailbox.UIDSet, error) {
 	p.source.use.Lock()
 	defer p.source.use.Unlock()
 	source, err := p.source.session(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var received mailbox.UIDSet
-	reading, inside := mailbox.UID(0), false
-	for _, piece := range p.pieces(prep.copy, f.numbers(prep)) {
-		err = source.Messages(fctx, piece, func(m mailbox.Message) error {
-			if cause := context.Cause(fctx); cause != nil {
-				return cause
-			}
-			reading, inside = m.UID, true
-			received.Append(m.UID)
-			give := p.passThrough
-			if m.Size <= streamAbove {
-				give = p.readWhole
-			}
-			if err := give(fctx, f, m, w); err != nil {
-				return err
-			}
-			inside = false
-			return nil
-		})
-		if err != nil {
+	var r reading
+	for piece := range p.toAsk(fctx, f, prep, w) {
+		if err = p.readPiece(fctx, source, f, piece, w, &r); err != nil {
 			break
 		}
 	}
@@ -150,12 +146,47 @@ func (p *pass) stream(ctx, fctx context.Context, f *work, prep *prepared, w *wri
 		// A message that tears while the writer sends it makes the writer abort too.
 		torn := (*mailbox.BodyError)(nil)
 		if cause := context.Cause(fctx); cause != nil && (!errors.As(err, &torn) || errors.Is(err, errAborted)) {
-			return received, cause
+			return r.received, cause
 		}
-		f.failedAt(reading, !inside)
-		return received, err
+		f.failedAt(r.at, !r.inside)
+		return r.received, err
 	}
-	return received, nil
+	return r.received, context.Cause(fctx)
+}
+
+// toAsk yields the sets of messages that are asked for one after another.
+func (p *lane) toAsk(fctx context.Context, f *work, prep *prepared, w *writer) iter.Seq[mailbox.UIDSet] {
+	if prep.shared == nil {
+		return slices.Values(p.pieces(prep.copy, f.numbers(prep)))
+	}
+	return prep.shared.pieces(fctx, true, w)
+}
+
+// reading is how far messages have been read.
+type reading struct {
+	received mailbox.UIDSet // that at among them
+	at       mailbox.UID
+	inside   bool // at is not wholly read, or not with the writer
+}
+
+// readPiece reads the messages of piece that exist and passes them on.
+func (p *lane) readPiece(ctx context.Context, source mailbox.Session, f *work, piece mailbox.UIDSet, w *writer, r *reading) error {
+	return source.Messages(ctx, piece, func(m mailbox.Message) error {
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		r.at, r.inside = m.UID, true
+		r.received.Append(m.UID)
+		give := p.passThrough
+		if m.Size <= streamAbove {
+			give = p.readWhole
+		}
+		if err := give(ctx, f, m, w); err != nil {
+			return err
+		}
+		r.inside = false
+		return nil
+	})
 }
 
 // numbers are the source's as far as they are known: some servers tell UIDNEXT in the
@@ -200,7 +231,7 @@ func (p *pass) pieces(set mailbox.UIDSet, now mailbox.Status) []mailbox.UIDSet {
 // readWhole reads a message into memory, within the budget of what may be read
 // ahead; where that has no room for it and nothing of this pass is in memory, the
 // message goes straight through.
-func (p *pass) readWhole(ctx context.Context, f *work, m mailbox.Message, w *writer) error {
+func (p *lane) readWhole(ctx context.Context, f *work, m mailbox.Message, w *writer) error {
 	cost := bufferSize(m.Size)
 	granted, err := w.ahead.take(ctx, cost)
 	if err != nil {
@@ -265,7 +296,7 @@ func (l *lent) Read(p []byte) (int, error) {
 
 // passThrough lends the writer the source's own stream and waits until it has read
 // it.
-func (p *pass) passThrough(ctx context.Context, f *work, m mailbox.Message, w *writer) error {
+func (p *lane) passThrough(ctx context.Context, f *work, m mailbox.Message, w *writer) error {
 	head := headKeeper{}
 	if p.moves.arrivals != nil {
 		m.Body = io.TeeReader(m.Body, &head)
@@ -291,7 +322,7 @@ func (p *pass) passThrough(ctx context.Context, f *work, m mailbox.Message, w *w
 
 // missing returns what was asked for, exists, and did not come, and how many of the
 // folder's messages have been expunged meanwhile.
-func (p *pass) missing(ctx context.Context, f *work, prep *prepared, received mailbox.UIDSet) (mailbox.UIDSet, int64, error) {
+func (p *lane) missing(ctx context.Context, f *work, prep *prepared, received mailbox.UIDSet) (mailbox.UIDSet, int64, error) {
 	rest := prep.copy.Minus(received)
 	first := !prep.exact && f.only == nil && f.decidedAtStart == 0
 	// The numbers are proof only where none of those decided before can be gone and

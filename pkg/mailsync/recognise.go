@@ -20,7 +20,7 @@ type recognised struct {
 // recognise reads what is known of the source's messages without their bodies and
 // matches it with the tail. It keeps those that the tail may hold, whatever the
 // folder's size.
-func (p *pass) recognise(ctx context.Context, f *work, source mailbox.Session, prep *prepared, set mailbox.UIDSet, tail []entry) (*recognised, error) {
+func (p *lane) recognise(ctx context.Context, f *work, source mailbox.Session, prep *prepared, set mailbox.UIDSet, tail []entry) (*recognised, error) {
 	entries, there, err := prep.likeThose(ctx, source, set, tail)
 	if err != nil {
 		return nil, err
@@ -58,12 +58,15 @@ func (prep *prepared) likeThose(ctx context.Context, source mailbox.Session, set
 // way: several times what it can be.
 const around = 25
 
+// around is that in messages: each connection has as much under way.
+func (p *pass) around() int64 { return int64(around * p.job.Window * p.job.Connections) }
+
 // recogniseSoon looks for the tail among the messages that are copied next: where a
 // pass was cut off it is there, and reading all the rest of a large folder would take
 // minutes. That a fingerprint occurs once can then not be known, so only equal digests
 // and dates count. It returns nil where that does not explain all of the tail.
-func (p *pass) recogniseSoon(ctx context.Context, f *work, source mailbox.Session, prep *prepared, tail []entry) (*recognised, error) {
-	open, soon := prep.copy, int64(around*p.job.Window)
+func (p *lane) recogniseSoon(ctx context.Context, f *work, source mailbox.Session, prep *prepared, tail []entry) (*recognised, error) {
+	open, soon := prep.copy, p.around()
 	rest := int64(prep.selected.Messages) - f.decidedAtStart
 	if !f.rec.Writing || len(f.rec.uids.unplaced()) > 0 || int64(len(tail)) > soon/2 || rest <= 2*soon {
 		return nil, nil
@@ -114,7 +117,7 @@ func firstOf(set mailbox.UIDSet, n int64) mailbox.UIDSet {
 }
 
 // readGroups reads the messages of the groups whole, on both sides at once.
-func (p *pass) readGroups(ctx context.Context, f *work, source mailbox.Session, ask []group) (s, d map[mailbox.UID]contents, err error) {
+func (p *lane) readGroups(ctx context.Context, f *work, source mailbox.Session, ask []group) (s, d map[mailbox.UID]contents, err error) {
 	var src, dst []mailbox.UID
 	for _, g := range ask {
 		src, dst = append(src, g.src...), append(dst, g.dst...)
@@ -132,7 +135,7 @@ func (p *pass) readGroups(ctx context.Context, f *work, source mailbox.Session, 
 }
 
 // targetContents reads messages of f's target folder whole.
-func (p *pass) targetContents(ctx context.Context, f *work, set mailbox.UIDSet) (map[mailbox.UID]contents, error) {
+func (p *lane) targetContents(ctx context.Context, f *work, set mailbox.UIDSet) (map[mailbox.UID]contents, error) {
 	p.target.use.Lock()
 	defer p.target.use.Unlock()
 	target, err := p.target.session(ctx)

@@ -2,6 +2,7 @@ package mailsync_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +30,13 @@ func (s archiving) Select(ctx context.Context, name string, readOnly bool) (mail
 // What the other folders leave over (Gmail's All Mail) is read after all of them: a
 // message that loses its label while the pass runs is found there.
 func TestWhatNoFolderShowsIsReadLast(t *testing.T) {
+	for _, connections := range []int{1, 4} {
+		t.Run(fmt.Sprint(connections, " connections"), func(t *testing.T) { readLast(t, connections) })
+	}
+}
+
+func readLast(t *testing.T, connections int) {
+	t.Helper()
 	p := newPair(t)
 	p.source.Make("[Gmail]/All Mail").Role = mailbox.RoleRest
 	p.source.Deliver("[Gmail]/All Mail", letter("archived"), day)
@@ -43,7 +51,7 @@ func TestWhatNoFolderShowsIsReadLast(t *testing.T) {
 				p.source.Deliver("[Gmail]/All Mail", letter("labelled"), day)
 			}}, err
 		},
-		Target: p.target.Open, Records: p.records,
+		Target: p.target.Open, Records: p.records, Connections: connections, Window: 1,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -67,6 +67,7 @@ type story struct {
 	dead     bool
 	yielding bool
 	failNext mailboxtest.Fate
+	lanes    int // connections to each side
 	log      []string
 }
 
@@ -241,7 +242,7 @@ func (s *story) pass(ctx context.Context, events []event, newest bool) (mailsync
 	s.target.Step = func(op string) mailboxtest.Fate { return s.step("target " + op) }
 	s.log = append(s.log, "pass")
 	out, err := mailsync.Run(ctx, mailsync.Job{
-		Source: s.source.Open, Target: s.target.Open, Records: s, Window: 3, NewestFirst: newest,
+		Source: s.source.Open, Target: s.target.Open, Records: s, Window: 3, NewestFirst: newest, Connections: s.lanes,
 		Yield: func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.yielding },
 	})
 	s.source.Step, s.target.Step = nil, nil

@@ -13,7 +13,7 @@ import (
 
 // survey looks at both sides and returns the folders that have to be opened, with
 // their target folders made.
-func (p *pass) survey(ctx context.Context) ([]*work, error) {
+func (p *lane) survey(ctx context.Context) ([]*work, error) {
 	l, err := p.listBoth(ctx)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,8 @@ func (p *pass) survey(ctx context.Context) ([]*work, error) {
 	if err := p.tooManySkipped(); err != nil {
 		return nil, err
 	}
-	p.foresee(queue) // the source answers while the target's folders are made
+	p.shareOut(queue)
+	p.foresee(p.queue) // the source answers while the target's folders are made
 	if len(queue) > 0 {
 		if err := p.store(ctx, migration.Window{Tally: p.tally}); err != nil {
 			return nil, err
@@ -55,7 +56,7 @@ type listing struct {
 }
 
 // listBoth lists both sides at once and reads the records.
-func (p *pass) listBoth(ctx context.Context) (*listing, error) {
+func (p *lane) listBoth(ctx context.Context) (*listing, error) {
 	l := &listing{records: map[string]*record{}}
 	var stored []migration.FolderRecord
 	g, gctx := errgroup.WithContext(ctx)
@@ -230,7 +231,7 @@ func (w *work) done() bool {
 
 // retryTooLarge takes messages up again that were larger than the limit then, and
 // are not now.
-func (p *pass) retryTooLarge(ctx context.Context) error {
+func (p *lane) retryTooLarge(ctx context.Context) error {
 	target, err := p.target.session(ctx)
 	if err != nil {
 		return err
@@ -262,7 +263,7 @@ func (p *pass) limit(target mailbox.Session) int64 {
 
 // makeFolders makes the target folders that are missing, except those that were
 // there once: the user deleted them, and they come back only for new mail.
-func (p *pass) makeFolders(ctx context.Context, queue []*work) error {
+func (p *lane) makeFolders(ctx context.Context, queue []*work) error {
 	var missing []*work
 	var requests []mailbox.NewFolder
 	for _, w := range queue {
@@ -310,7 +311,7 @@ func (w *work) made() {
 // carrySubscriptions brings the target's subscriptions in step where the source's
 // have changed since they were last carried. A server that refuses is asked again
 // by the next pass.
-func (p *pass) carrySubscriptions(ctx context.Context) error {
+func (p *lane) carrySubscriptions(ctx context.Context) error {
 	for _, want := range []bool{true, false} {
 		var changed []*work
 		var names []string
@@ -334,7 +335,7 @@ func (p *pass) carrySubscriptions(ctx context.Context) error {
 	return nil
 }
 
-func (p *pass) subscribe(ctx context.Context, changed []*work, names []string, want bool) error {
+func (p *lane) subscribe(ctx context.Context, changed []*work, names []string, want bool) error {
 	p.target.use.Lock()
 	defer p.target.use.Unlock()
 	s, err := p.target.session(ctx)

@@ -70,13 +70,11 @@ type stray struct {
 }
 
 func (v *verifier) run(ctx context.Context) error {
-	p := &pass{
-		job:    Job{Source: v.job.Source, Target: v.job.Target, Records: v.job.Records, Include: v.job.Include, Exclude: v.job.Exclude},
-		source: link{open: v.job.Source}, target: link{open: v.job.Target},
+	job := Job{Source: v.job.Source, Target: v.job.Target, Records: v.job.Records, Include: v.job.Include, Exclude: v.job.Exclude}
+	if job.Records == nil {
+		job.Records = NewMemoryRecords()
 	}
-	if p.job.Records == nil {
-		p.job.Records = NewMemoryRecords()
-	}
+	p := newPass(job).lanes[0]
 	defer p.source.close()
 	defer p.target.close()
 	l, err := p.listBoth(ctx)
@@ -100,7 +98,7 @@ func (v *verifier) run(ctx context.Context) error {
 	return nil
 }
 
-func (v *verifier) folder(ctx context.Context, p *pass, w *work) error {
+func (v *verifier) folder(ctx context.Context, p *lane, w *work) error {
 	v.receipt.Folders++
 	var source, target []copyOf
 	g, gctx := errgroup.WithContext(ctx)

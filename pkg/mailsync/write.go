@@ -30,15 +30,17 @@ func (x *folderWrite) note(err error) {
 func (x *folderWrite) stopped() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.err != nil || x.p.hasYielded() || x.w.hasFailed()
+	return x.err != nil || x.p.hasYielded() || x.p.hasFailed()
 }
 
-// folderWrite is one folder under the writer's hands.
+// folderWrite is one folder under the hands of a lane's writer.
 type folderWrite struct {
+	*joint
 	w        *writer
-	p        *pass
+	p        *lane
 	f        *work
-	prep     *prepared
+	prep     *prepared // nil where the lane helps another
+	hand     *hand     // nil where it does not
 	abort    context.CancelCauseFunc
 	target   mailbox.Session
 	selected mailbox.Selected
@@ -49,15 +51,22 @@ type folderWrite struct {
 	last    step
 	cut     bool // there was no last step: the reader has ended
 
-	mu      sync.Mutex // guards rec, tally and what follows
+	broken bool   // answers will not come, or cannot be noted
+	wrote  bool   // messages were sent
+	doubt  []sent // the first window without an answer; the receiver's until it has ended
+}
+
+// joint is what the lanes that write one folder share.
+type joint struct {
+	mu      sync.Mutex // guards what follows, and broken and wrote
 	rec     *record
 	tally   folderTally
 	err     error
-	broken  bool          // answers will not come, or cannot be noted
-	wrote   bool          // messages were sent
 	again   bool          // it has to be prepared anew before anything is written
-	doubt   []sent        // the first window without an answer; the receiver's until it has ended
 	refused []mailbox.UID // to be taken up again with more care
+	unsure  bool          // what a lane that helped has sent has no answer
+	// firstBroken is where answers failed first.
+	firstBroken *folderWrite
 }
 
 // begin takes over the folder's tally where it is taken up again.
@@ -75,11 +84,10 @@ func (x *folderWrite) begin() {
 
 func (x *folderWrite) count() {
 	x.mu.Lock()
-	t := x.tally
-	x.mu.Unlock()
+	defer x.mu.Unlock()
 	x.p.mu.Lock()
 	defer x.p.mu.Unlock()
-	x.p.count(x.f, t)
+	x.p.count(x.f, x.tally)
 }
 
 // commit makes safe what has changed in the record. Only one goroutine at a time
@@ -261,7 +269,7 @@ func (x *folderWrite) write(ctx context.Context, m *mailbox.Message) error {
 		return nil
 	}
 	if !x.wrote {
-		if err := x.markWriting(ctx); err != nil {
+		if err := x.beginWriting(ctx); err != nil {
 			return err
 		}
 	}
@@ -292,6 +300,15 @@ func (x *folderWrite) item(m *mailbox.Message, header []byte, code migration.Cod
 func (x *folderWrite) end(ctx context.Context) (*work, error) {
 	s := x.last
 	unsure := x.settleAppends()
+	if x.hand != nil {
+		return nil, x.endHelp(unsure)
+	}
+	if x.prep.shared != nil {
+		x.prep.shared.await(ctx)
+		x.mu.Lock()
+		unsure = unsure || x.unsure
+		x.mu.Unlock()
+	}
 	if cause := context.Cause(ctx); cause != nil || x.cut {
 		return nil, cause
 	}
@@ -307,7 +324,7 @@ func (x *folderWrite) end(ctx context.Context) (*work, error) {
 	x.f.notBefore = time.Time{}
 	x.tally.gone += s.gone
 	switch {
-	case x.p.hasYielded() || x.w.hasFailed(): // some of it may not have been sent
+	case x.p.hasYielded() || x.p.hasFailed(): // some of it may not have been sent
 		return nil, x.pause(ctx)
 	case s.err != nil && !errors.Is(s.err, errAborted):
 		if f := migration.AsFault(s.err); f.Scope != migration.ScopeEndpoint {
@@ -357,6 +374,15 @@ func (x *folderWrite) pause(ctx context.Context) error {
 	return nil
 }
 
+// endHelp ends a lane's help with another's folder.
+func (x *folderWrite) endHelp(unsure bool) error {
+	x.mu.Lock()
+	x.unsure = x.unsure || unsure
+	x.mu.Unlock()
+	x.hand.written()
+	return nil
+}
+
 // finish records that the folder is in step with what the survey saw.
 func (x *folderWrite) finish(ctx context.Context) error {
 	r, now := x.rec, x.prep.selected.Status
@@ -391,14 +417,18 @@ func (x *folderWrite) leaveToSettle() (*work, error) {
 	if errors.Is(x.err, migration.ErrLeaseLost) || fault.Class() != migration.Retry && !bad {
 		return nil, x.err
 	}
-	f := x.f
+	f, broken := x.f, x
 	f.only = nil
 	f.settleFirst()
+	if x.prep.shared != nil {
+		f.disturbed++
+		broken = x.firstBroken
+	}
 	if body := (*mailbox.BodyError)(nil); errors.As(x.err, &body) {
 		return f, nil // the source failed in mid-message, not the target
 	}
-	trouble, first := x.p.lostTarget(x.target)
-	if trouble > maxTrouble {
+	trouble, first := broken.p.lostTarget(broken.target)
+	if trouble > maxTrouble && broken == x && x.p.n == 0 {
 		return nil, x.err
 	}
 	if !first {
@@ -407,11 +437,11 @@ func (x *folderWrite) leaveToSettle() (*work, error) {
 	f.blamed++
 	f.bad = f.bad || bad
 	switch f.unsure++; {
-	case f.unsure > 1 && len(x.doubt) > 0:
+	case f.unsure > 1 && len(broken.doubt) > 0:
 		// Something in the window in doubt may make the server hang up: one message at a
 		// time shows which.
 		f.probing, f.only = true, nil
-		for _, m := range x.doubt {
+		for _, m := range broken.doubt {
 			f.only = f.only.Union(mailbox.NewUIDSet(m.src))
 		}
 		f.synchronous, f.care = true, stepwise
@@ -424,6 +454,9 @@ func (x *folderWrite) leaveToSettle() (*work, error) {
 // afterError decides what a definite error of this folder means for it and the pass.
 func (x *folderWrite) afterError(ctx context.Context, err error) (*work, error) {
 	fault := migration.AsFault(err)
+	if x.prep.shared != nil {
+		x.f.disturbed++
+	}
 	switch body := (*mailbox.BodyError)(nil); {
 	case errors.Is(err, migration.ErrLeaseLost):
 		return nil, err
@@ -436,13 +469,16 @@ func (x *folderWrite) afterError(ctx context.Context, err error) (*work, error) 
 		}
 		x.p.folderFailed(x.f, fault)
 		return nil, nil
+	case x.p.retires(): // the first lane will tell whether it is more than that
+		x.f.fresh, x.f.only = true, nil
+		return x.f, nil
 	case fault.Scope == migration.ScopeEndpoint && fault.Class() == migration.Retry:
 		x.p.target.lose(x.target, err)
 		trouble, first := x.p.lostTarget(x.target)
 		if first {
 			x.f.blamed++
 		}
-		if trouble <= maxTrouble {
+		if trouble <= maxTrouble || x.p.n > 0 {
 			x.f.fresh, x.f.only = true, nil
 			return x.f, nil
 		}

@@ -16,7 +16,7 @@ const foldersUnanswered = 32
 // connection. It sends one folder right behind the other; a second goroutine ends them
 // in the same order, each when all its answers are there.
 type writer struct {
-	p     *pass
+	p     *lane
 	steps chan step
 	// back takes one value a folder that was begun: the folder if it has to be taken
 	// up again, nil if the writer is done with it.
@@ -24,8 +24,7 @@ type writer struct {
 	ended chan struct{}
 	ahead *share
 
-	ending  chan *folderWrite
-	failing chan struct{} // closed with the first error that ends the pass
+	ending chan *folderWrite
 	// unanswered counts the folders in ending; Add is called with the target in use.
 	unanswered sync.WaitGroup
 
@@ -50,7 +49,7 @@ const (
 	mostPeeked = 50
 )
 
-func newWriter(p *pass, queue []*work) *writer {
+func newWriter(p *lane, queue []*work) *writer {
 	var order []*work
 	for _, f := range queue {
 		if f.dst != nil && f.refused == nil && !f.isEmpty() {
@@ -58,16 +57,15 @@ func newWriter(p *pass, queue []*work) *writer {
 		}
 	}
 	return &writer{
-		p:       p,
-		steps:   make(chan step, 256),
-		back:    make(chan *work, 256),
-		ended:   make(chan struct{}),
-		ahead:   &share{of: p.job.Budget, most: readAhead},
-		ending:  make(chan *folderWrite, foldersUnanswered),
-		failing: make(chan struct{}),
-		order:   order,
-		peeked:  map[*work]peek{},
-		used:    mostPeeked,
+		p:      p,
+		steps:  make(chan step, 256),
+		back:   make(chan *work, 256),
+		ended:  make(chan struct{}),
+		ahead:  &share{of: p.job.Budget, most: readAhead},
+		ending: make(chan *folderWrite, foldersUnanswered),
+		order:  order,
+		peeked: map[*work]peek{},
+		used:   mostPeeked,
 	}
 }
 
@@ -89,12 +87,12 @@ func (w *writer) run(ctx context.Context) error {
 	finished := make(chan error, 1)
 	go func() { finished <- w.finish(ctx) }()
 	w.lookAhead(ctx)
-	for !w.hasFailed() {
+	for !w.p.hasFailed() {
 		var first step
 		var ok bool
 		select {
 		case first, ok = <-w.steps:
-		case <-w.failing:
+		case <-w.p.failing:
 		}
 		if !ok {
 			break
@@ -119,29 +117,12 @@ func (w *writer) dropRest() {
 	}
 }
 
-func (w *writer) hasFailed() bool {
-	select {
-	case <-w.failing:
-		return true
-	default:
-		return false
-	}
-}
-
 // folder sends one folder, from its first step to its last.
 func (w *writer) folder(ctx context.Context, first step) *folderWrite {
 	w.p.target.use.Lock()
 	defer w.p.target.use.Unlock()
 	w.unanswered.Add(1)
-	x := &folderWrite{w: w, p: w.p, f: first.folder, rec: first.folder.rec, prep: first.begin, abort: first.abort}
-	x.begin()
-	if !x.stopped() {
-		err := x.open(ctx)
-		if err == nil {
-			err = x.carryFlags(ctx)
-		}
-		x.note(err)
-	}
+	x := w.begin(ctx, first)
 	for {
 		var s step
 		var ok bool
@@ -156,11 +137,34 @@ func (w *writer) folder(ctx context.Context, first step) *folderWrite {
 		}
 		if x.stopped() {
 			x.abort(errAborted) // between messages: half a message cannot be taken back
-		} else {
+		} else if s.msg != nil {
 			x.note(x.write(ctx, s.msg))
 		}
 		s.done()
 	}
+}
+
+// begin opens a folder, and does in it what has to be done before messages are written.
+func (w *writer) begin(ctx context.Context, first step) *folderWrite {
+	x := &folderWrite{w: w, p: w.p, f: first.folder, prep: first.begin, hand: first.hand, abort: first.abort}
+	if x.hand != nil {
+		x.joint = x.hand.lead.joint
+		x.hand.opened <- x.openAsHelper(ctx)
+		return x
+	}
+	x.joint = &joint{rec: x.f.rec}
+	x.begin()
+	if !x.stopped() {
+		err := x.open(ctx)
+		if err == nil {
+			err = x.carryFlags(ctx)
+		}
+		if err == nil {
+			err = x.offer(ctx)
+		}
+		x.note(err)
+	}
+	return x
 }
 
 // finish ends the folders in the order they were sent. After an error that ends the
@@ -179,7 +183,7 @@ func (w *writer) finish(ctx context.Context) error {
 		}
 		if err != nil && first == nil {
 			first = err
-			close(w.failing)
+			w.p.fail(err)
 		}
 	}
 	return first
