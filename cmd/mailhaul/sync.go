@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ func newSyncCommand(g *global) *cobra.Command {
 	var p pairFlags
 	var dryRun, verify, newestFirst bool
 	var maxSize int64
+	connections := connectionsFlag(1)
 	cmd := &cobra.Command{
 		Use:   "sync --source URL --target URL",
 		Short: "Bring one target mailbox in step with one source mailbox, without a server",
@@ -34,13 +36,14 @@ target already is recognised and not copied again. It may be killed at any momen
 	cmd.Flags().BoolVar(&verify, "verify", false, "compare the mailboxes message by message afterwards")
 	cmd.Flags().Int64Var(&maxSize, "max-message-size", 0, "leave out messages larger than this, in bytes; 0: the target's own limit")
 	cmd.Flags().BoolVar(&newestFirst, "newest-first", false, "copy a folder's newest messages first")
+	cmd.Flags().Var(&connections, "connections", "connections at once to each side, 1 to 16: a help where a server is slow on each")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		pair, err := p.pair(g)
 		if err != nil {
 			return err
 		}
 		staySmall()
-		pair.MaxMessageSize, pair.DryRun, pair.NewestFirst = maxSize, dryRun, newestFirst
+		pair.MaxMessageSize, pair.DryRun, pair.NewestFirst, pair.Connections = maxSize, dryRun, newestFirst, int(connections)
 		watch, done := g.watchTally()
 		pair.Observe = watch
 		begun := time.Now()
@@ -70,6 +73,21 @@ target already is recognised and not copied again. It may be killed at any momen
 	return cmd
 }
 
+// connectionsFlag is a number of connections.
+type connectionsFlag int
+
+func (f *connectionsFlag) String() string { return strconv.Itoa(int(*f)) }
+func (f *connectionsFlag) Type() string   { return "int" }
+
+func (f *connectionsFlag) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 16 {
+		return errors.New("a number from 1 to 16 is expected")
+	}
+	*f = connectionsFlag(n)
+	return nil
+}
+
 // syncResult is what --output json ends with.
 type syncResult struct {
 	Status          string       `json:"status"`
@@ -92,6 +110,8 @@ type syncResult struct {
 	Items           []itemResult `json:"items"`
 	Renamed         []renamed    `json:"renamed,omitempty"`
 	DryRun          bool         `json:"dryRun,omitempty"`
+	// FewerConnections is why there were not as many as --connections asks for.
+	FewerConnections string `json:"fewerConnections,omitempty"`
 	// Verify is what --verify found.
 	Verify *migration.Receipt `json:"verify,omitempty"`
 }
@@ -132,6 +152,9 @@ func resultOf(out mailsync.Outcome, err error, took time.Duration, dryRun bool) 
 		}
 		r.Items = append(r.Items, x)
 	}
+	if out.Fewer != nil {
+		r.FewerConnections = out.Fewer.Reason
+	}
 	for _, x := range out.Renamed {
 		r.Renamed = append(r.Renamed, renamed(x))
 	}
@@ -153,6 +176,9 @@ func (g *global) emitSync(r syncResult) error {
 	}
 	for _, it := range r.Items {
 		g.say("%s in %s uid %d %s: %s", it.Code, it.Folder, it.UID, it.MessageID, it.Reason)
+	}
+	if r.FewerConnections != "" {
+		g.say("a further connection was refused: %s", r.FewerConnections)
 	}
 	did := "copied"
 	if r.DryRun {

@@ -28,8 +28,10 @@ type Pair struct {
 
 	MaxMessageSize int64
 	NewestFirst    bool
-	DryRun         bool
-	Observe        func(migration.Tally)
+	// Connections is how many each side may have at once; 0: one.
+	Connections int
+	DryRun      bool
+	Observe     func(migration.Tally)
 }
 
 // Sync performs one pass.
@@ -44,6 +46,7 @@ func (p Pair) Sync(ctx context.Context) (out mailsync.Outcome, err error) {
 		Source: source, Target: target, Records: records,
 		Include: p.Include, Exclude: p.Exclude, Since: p.Since, Before: p.Before,
 		MaxMessageSize: p.MaxMessageSize, NewestFirst: p.NewestFirst, DryRun: p.DryRun, Observe: p.Observe,
+		Connections: p.Connections,
 	})
 }
 

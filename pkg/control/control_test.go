@@ -55,16 +55,41 @@ func TestEndpointSpecs(t *testing.T) {
 	}{
 		"tls": {
 			migration.EndpointSpec{Host: " imap.example.com. "},
-			migration.EndpointSpec{Host: "imap.example.com", Port: 993, Security: migration.TLS, Auth: "password", MaxConcurrentMigrations: 20, MaxConcurrentIncrementalSyncs: 10},
+			migration.EndpointSpec{Host: "imap.example.com", Port: 993, Security: migration.TLS, Auth: "password", MaxConcurrentMigrations: 20, MaxConcurrentIncrementalSyncs: 10, ConnectionsPerMailbox: 1},
 		},
 		"starttls, few at once": {
 			migration.EndpointSpec{Host: "h", Security: migration.StartTLS, MaxConcurrentMigrations: 3},
-			migration.EndpointSpec{Host: "h", Port: 143, Security: migration.StartTLS, Auth: "password", MaxConcurrentMigrations: 3, MaxConcurrentIncrementalSyncs: 3},
+			migration.EndpointSpec{Host: "h", Port: 143, Security: migration.StartTLS, Auth: "password", MaxConcurrentMigrations: 3, MaxConcurrentIncrementalSyncs: 3, ConnectionsPerMailbox: 1},
 		},
 	} {
 		got := tt.in
 		if err := completeEndpointSpec(&got); err != nil || got != tt.want {
 			t.Errorf("%s: got %+v, %v, want %+v", name, got, err, tt.want)
+		}
+	}
+}
+
+func TestConnectionsPerMailbox(t *testing.T) {
+	for _, tt := range []struct {
+		preset  string
+		n       int
+		refused bool
+	}{
+		{"", 16, false},
+		{"", 17, true},
+		{"", -1, true},
+		{"dovecot", 10, false},
+		{"dovecot", 11, true},
+		{"courier", 4, false},
+		{"courier", 5, true},
+	} {
+		s := migration.EndpointSpec{Host: "h", Preset: tt.preset, ConnectionsPerMailbox: tt.n}
+		err := completeEndpointSpec(&s)
+		if (err != nil) != tt.refused {
+			t.Errorf("%d at preset %q: %v", tt.n, tt.preset, err)
+		}
+		if err == nil && s.ConnectionsPerMailbox != tt.n {
+			t.Errorf("%d became %d", tt.n, s.ConnectionsPerMailbox)
 		}
 	}
 }

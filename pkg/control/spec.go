@@ -135,6 +135,9 @@ func completeEndpointSpec(s *migration.EndpointSpec) error {
 	if s.MaxConcurrentMigrations == 0 {
 		s.MaxConcurrentMigrations = migration.DefaultMaxMigrations
 	}
+	if s.ConnectionsPerMailbox == 0 {
+		s.ConnectionsPerMailbox = migration.DefaultConnections
+	}
 	if s.MaxConcurrentIncrementalSyncs == 0 {
 		s.MaxConcurrentIncrementalSyncs = min(migration.DefaultMaxIncrementalSyncs, s.MaxConcurrentMigrations)
 	}
@@ -190,7 +193,27 @@ func checkEndpointSpec(s *migration.EndpointSpec) error {
 		return fault(migration.InvalidArgument, "maxConcurrentIncrementalSyncs %d is not between 1 and maxConcurrentMigrations, %d",
 			s.MaxConcurrentIncrementalSyncs, s.MaxConcurrentMigrations)
 	}
+	if err := checkConnections(s); err != nil {
+		return err
+	}
 	return checkLimits(s)
+}
+
+// maxConnections is how many connections a pass may have to each side.
+const maxConnections = 16
+
+// checkConnections refuses more connections than the provider lets one mailbox have: a
+// pass would be refused those at best, and the mailbox's owner at worst.
+func checkConnections(s *migration.EndpointSpec) error {
+	if s.ConnectionsPerMailbox < 1 || s.ConnectionsPerMailbox > maxConnections {
+		return fault(migration.InvalidArgument, "connectionsPerMailbox %d is not between 1 and %d", s.ConnectionsPerMailbox, maxConnections)
+	}
+	p, known := provider.Lookup(s.Preset)
+	if known && p.ConnectionsPerUser > 0 && s.ConnectionsPerMailbox > p.ConnectionsPerUser {
+		return fault(migration.InvalidArgument, "connectionsPerMailbox %d is above the %d that preset %s knows of, the mailbox's owner among them: mailhaul provider show %s",
+			s.ConnectionsPerMailbox, p.ConnectionsPerUser, p.Name, p.Name)
+	}
+	return nil
 }
 
 // checkLimits checks the limits besides passes at once.

@@ -36,6 +36,9 @@ func TestEndpoints(t *testing.T) {
 	if got["port"] != 1993.0 || got["maxConcurrentIncrementalSyncs"] != 2.0 || got["host"] != "imap.example.com" || got["adminPasswordSet"] != true {
 		t.Errorf("changed: %v", got)
 	}
+	if got = e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"connectionsPerMailbox": 4}, 200); made["connectionsPerMailbox"] != 1.0 || got["connectionsPerMailbox"] != 4.0 {
+		t.Errorf("connections: made with %v, changed to %v", made["connectionsPerMailbox"], got["connectionsPerMailbox"])
+	}
 	res := e.as(admin, "POST", inDefault+"/endpoints/old/test", map[string]any{"user": "bob@example.com"}, 200)
 	if stages := res["stages"].([]any); res["ok"] != true || stages[len(stages)-1].(map[string]any)["name"] != "administrator" {
 		t.Errorf("test: %v", res)
@@ -66,6 +69,7 @@ func TestEndpoints(t *testing.T) {
 		"unknown preset":     {"name": "a", "host": "x", "preset": "nonesuch"},
 		"hours":              {"name": "a", "host": "x", "hours": "at night"},
 		"daily bytes":        {"name": "a", "host": "x", "dailyBytes": -1},
+		"many connections":   {"name": "a", "host": "x", "connectionsPerMailbox": 17},
 		"unknown field":      {"name": "a", "host": "x", "colour": "red"},
 	} {
 		if p := e.as(admin, "POST", inDefault+"/endpoints", body, 422); p["code"] != "InvalidArgument" {

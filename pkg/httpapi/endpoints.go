@@ -111,6 +111,7 @@ func applyEndpoint(s *migration.EndpointSpec, c client.EndpointChange) {
 	set(&s.TestMailbox, c.TestMailbox)
 	set(&s.MaxConcurrentMigrations, c.MaxConcurrentMigrations)
 	set(&s.MaxConcurrentIncrementalSyncs, c.MaxConcurrentIncrementalSyncs)
+	set(&s.ConnectionsPerMailbox, c.ConnectionsPerMailbox)
 	if c.Hours != nil {
 		s.Hours = migration.Hours(*c.Hours)
 	}

@@ -48,6 +48,9 @@ type EndpointSpec struct {
 	// MaxConcurrentIncrementalSyncs the resyncs among them.
 	MaxConcurrentMigrations       int
 	MaxConcurrentIncrementalSyncs int
+	// ConnectionsPerMailbox is how many connections one pass may have here at once; the
+	// smaller one of both endpoints counts. A pass is one pass in every limit.
+	ConnectionsPerMailbox int
 
 	// Further limits over the whole fleet; 0 and "" are none. DailyBytes is of messages
 	// copied, between two midnights in UTC.
@@ -61,6 +64,7 @@ type EndpointSpec struct {
 const (
 	DefaultMaxMigrations       = 20
 	DefaultMaxIncrementalSyncs = 10
+	DefaultConnections         = 1
 )
 
 // Park is an endpoint at rest after a fault that is its own, not its users': no

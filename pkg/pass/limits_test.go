@@ -146,3 +146,49 @@ func TestAnEndpointThatAsksForTimeHasFewerPassesAndTheTimeIsCounted(t *testing.T
 		t.Errorf("the metrics lack %s", want)
 	}
 }
+
+// A pass has as many connections as both endpoints allow it; what an operator changes
+// holds from the next one on.
+func TestAPassHasTheConnectionsThatBothEndpointsAllow(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.source.ConnectionsPerMailbox = 4 }, alice())
+	for _, target := range []int{1, 3, 9} {
+		e := w.endpoint(w.target.ID)
+		e.ConnectionsPerMailbox = target
+		must(t, w.db.UpdateEndpoint(t.Context(), &e))
+		l := w.admit()
+		w.engine(func(_ context.Context, job mailsync.Job) (mailsync.Outcome, error) {
+			if want := min(4, target); job.Connections != want {
+				t.Errorf("%d connections, want %d", job.Connections, want)
+			}
+			return mailsync.Outcome{Yielded: true, Progress: true}, nil // and due again at once
+		})
+		w.Handle(t.Context(), l.UserID, l.Token)
+	}
+}
+
+// A further connection that is refused says nothing about the administrator's password
+// or the endpoint, and the pass goes well.
+func TestAFurtherConnectionRefusedAccusesNobody(t *testing.T) {
+	w := newWorld(t, func(w *world) {
+		w.source.LoginTemplate, w.source.AdminUser, w.source.AdminSecret = "{user}*{admin}", "root", []byte("a")
+		w.source.ConnectionsPerMailbox, w.target.ConnectionsPerMailbox = 4, 4
+	}, migration.User{EmailAddress: "alice@new.example", UserName: "alice", TargetSecret: []byte("t")})
+	refused := fault(migration.AuthFailed, migration.ScopeUser, migration.Source)
+	w.engine(func(ctx context.Context, job mailsync.Job) (mailsync.Outcome, error) {
+		w.connect = func(Account) error { return refused }
+		for range 2 * maxRefused {
+			if _, err := job.FurtherSource(ctx); err == nil {
+				t.Error("it was not refused")
+			}
+		}
+		w.connect = nil
+		return mailsync.Outcome{Fewer: refused}, nil
+	})
+	if u, e := w.run(), w.endpoint(w.source.ID); u.Status != migration.UserSynced || e.Park != (migration.Park{}) {
+		t.Errorf("user %+v, park %+v", u.UserState, e.Park)
+	}
+	e := w.endpoint(w.source.ID)
+	if err := w.admins.judge(&e, refused); migration.AsFault(err).Scope != migration.ScopeUser {
+		t.Errorf("the next login that is rejected is %v", err)
+	}
+}

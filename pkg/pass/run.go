@@ -197,7 +197,12 @@ func (p *pass) sync(ctx context.Context) error {
 		Yield: p.yield, Stop: stop, Observe: p.counted.observe, Budget: p.r.Budget,
 		Since: p.batch.MailSince, Before: p.batch.MailBefore,
 		MaxMessageSize: p.batch.MaxMessageSize, MaxSkipped: p.batch.BadItemLimit, NewestFirst: p.batch.NewestFirst,
+		Connections:   min(p.source.endpoint.ConnectionsPerMailbox, p.target.endpoint.ConnectionsPerMailbox),
+		FurtherSource: p.source.further, FurtherTarget: p.target.further,
 	})
+	if f := out.Fewer; f != nil {
+		p.log.Warn("a further connection was refused", zap.String("side", string(f.Side)), zap.String("code", string(f.Code)), zap.String("reason", f.Reason))
+	}
 	p.result.Tally, p.result.Progress, p.result.Yielded = out.Tally, out.Progress, out.Yielded
 	p.items = out.Items
 	if p.items == nil && err == nil && !out.Yielded {

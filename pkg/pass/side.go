@@ -15,6 +15,9 @@ type side struct {
 	endpoint migration.Endpoint
 	account  Account
 	open     mailbox.Opener
+	// further opens connections that the pass can do without: how that goes says nothing
+	// about the endpoint or the password.
+	further mailbox.Opener
 
 	mu sync.Mutex
 	// reached is whether the latest attempt to connect and log in went well.
@@ -79,6 +82,13 @@ func (r *Runner) newSide(u *migration.User, e migration.Endpoint, which migratio
 		if a.Admin {
 			err = r.admins.judge(&e, err)
 		}
+		if err != nil {
+			return nil, err
+		}
+		return paced{session, r.Rates, e.ID}, nil
+	}
+	s.further = func(ctx context.Context) (mailbox.Session, error) {
+		session, err := open(ctx)
 		if err != nil {
 			return nil, err
 		}
