@@ -54,6 +54,9 @@ func (s *session) List(ctx context.Context) ([]mailbox.Folder, error) {
 		return nil, migration.NewFault(migration.AuthorizationMissing, migration.ScopeUser, s.account.Side,
 			fmt.Sprintf("%s: there is no folder %q (UserRoot), or %q may not see it", what, s.account.Root, s.account.User), nil)
 	}
+	if s.account.Root == "" && len(folders) == 0 {
+		return nil, s.noMailbox()
+	}
 	if err := s.statuses(folders); err != nil {
 		return nil, err
 	}
@@ -63,6 +66,21 @@ func (s *session) List(ctx context.Context) ([]mailbox.Folder, error) {
 		}
 	}
 	return folders, nil
+}
+
+// noMailbox is the fault of a login that has no folder at all. INBOX is there in every
+// mailbox (RFC 9051 section 5.1); Cyrus lets its administrator act for users who do not
+// exist, and shows nothing.
+func (s *session) noMailbox() error {
+	code, who := migration.AuthorizationMissing, s.account.User
+	if s.account.Side == migration.Target {
+		code = migration.TargetNotFound
+	}
+	if s.account.AuthorizationID != "" {
+		who = s.account.AuthorizationID
+	}
+	return migration.NewFault(code, migration.ScopeUser, s.account.Side,
+		fmt.Sprintf("%q has no mailbox at %s: the server lets the login in and shows no folder, not even INBOX", who, s.account.Host), nil)
 }
 
 // folders turns the rows of a listing into the folders of the mailbox, sorted.

@@ -15,6 +15,9 @@ import (
 type CyrusConfig struct {
 	UnixHierarchy bool   // folders beside INBOX, "/" between the parts
 	Suppress      string // capabilities that it does not advertise
+	// Users are those whose INBOX is made at their first login; nil: whoever logs in,
+	// and for whom an administrator acts.
+	Users []string
 }
 
 // Cyrus starts a Cyrus without any mail and stops it when the test ends. Users have to
@@ -26,6 +29,9 @@ func Cyrus(t testing.TB, c CyrusConfig) *IMAP {
 		yes = "yes"
 	}
 	env := []string{"ALTNAMESPACE=" + yes, "UNIXHIERARCHYSEP=" + yes}
+	if c.Users != nil {
+		env = append(env, "AUTOCREATE_USERS="+strings.Join(c.Users, " "))
+	}
 	if c.Suppress != "" {
 		env = append(env, "EXTRA_CYRUS=suppress_capabilities: "+c.Suppress)
 	}
