@@ -43,6 +43,7 @@ var examples = map[string]string{
 	"user stop":            "mailhaul user stop anna@example.com --batch pilot",
 	"user complete":        "mailhaul user complete anna@example.com --batch pilot",
 	"user reset":           "mailhaul user reset anna@example.com --batch pilot",
+	"user move":            "mailhaul user move anna@example.com --batch pilot --to second",
 	"user remove":          "mailhaul user remove anna@example.com --batch pilot",
 	"user set-credentials": "mailhaul user set-credentials anna@example.com --batch pilot --password-file - < anna.txt",
 

@@ -21,7 +21,7 @@ func newUserCommand(g *global) *cobra.Command {
 			return do(cmd, c, args[0])
 		})
 	}
-	cmd.AddCommand(newUserList(g, &batch), newUserItems(g, &batch), newUserCredentials(g, &batch),
+	cmd.AddCommand(newUserList(g, &batch), newUserItems(g, &batch), newUserCredentials(g, &batch), newUserMove(g, &batch),
 		of("get", "Show a user", func(cmd *cobra.Command, c *client.Client, email string) error {
 			return g.emitUser(c.User(cmd.Context(), batch, email))
 		}),
@@ -169,6 +169,26 @@ func newUserCredentials(g *global, batch *string) *cobra.Command {
 			return err
 		}
 		return g.emitUser(c.SetCredentials(cmd.Context(), *batch, args[0], in))
+	}
+	return cmd
+}
+
+func newUserMove(g *global, batch *string) *cobra.Command {
+	var to string
+	cmd := &cobra.Command{Use: "move EMAIL --batch BATCH --to BATCH", Short: "Move a user to another batch of the same endpoints; nothing is copied again", Args: cobra.ExactArgs(1)}
+	cmd.Flags().StringVar(&to, "to", "", "the batch that the user is moved to")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case *batch == "":
+			return errNoBatch
+		case to == "":
+			return usageError(errors.New("--to names no batch"))
+		}
+		c, err := g.client()
+		if err != nil {
+			return err
+		}
+		return g.emitUser(c.MoveUser(cmd.Context(), *batch, args[0], to))
 	}
 	return cmd
 }

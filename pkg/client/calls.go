@@ -201,6 +201,12 @@ func (c *Client) DoUser(ctx context.Context, batch, email, verb string) (out Use
 	return out, err
 }
 
+// MoveUser moves a user to another batch.
+func (c *Client) MoveUser(ctx context.Context, batch, email, to string) (out User, err error) {
+	_, err = c.json(ctx, call{method: http.MethodPost, path: c.inOrg("batches", batch, "users", email, "move")}, Move{To: to}, &out)
+	return out, err
+}
+
 // SetCredentials gives a user new credentials.
 func (c *Client) SetCredentials(ctx context.Context, batch, email string, in Credentials) (out User, err error) {
 	_, err = c.json(ctx, call{method: http.MethodPost, path: c.inOrg("batches", batch, "users", email, "credentials")}, in, &out)

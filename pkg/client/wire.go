@@ -307,6 +307,11 @@ type Folders struct {
 	Total int64 `json:"total" doc:"to be synced"`
 }
 
+// Move names the batch that a user is moved to.
+type Move struct {
+	To string `json:"to" maxLength:"64" doc:"name of a batch between the same endpoints"`
+}
+
 // Credentials replace what a user logs in with; absent fields leave it as it is.
 type Credentials struct {
 	UserName       string `json:"userName,omitempty" doc:"login name at the source"`

@@ -314,6 +314,13 @@ func TestOneUser(t *testing.T) {
 		t.Errorf("completed: %v", u)
 	}
 	e.as(op, "POST", ann+"/retry", nil, 409)
+	e.as(op, "POST", inDefault+"/batches", map[string]any{"name": "two", "sourceEndpoint": "old", "targetEndpoint": "new", "csv": strings.Split(users, "\n")[0] + "\nzoe@example.com,zoe,s1,t1\n"}, 201)
+	e.as(op, "POST", ann+"/move", map[string]any{"to": "two"}, 409)
+	if u := e.as(op, "POST", inDefault+"/batches/pilot/users/bob@example.com/move", map[string]any{"to": "two"}, 200); u["status"] != "Created" {
+		t.Errorf("moved: %v", u)
+	}
+	e.as(op, "GET", inDefault+"/batches/pilot/users/bob@example.com", nil, 404)
+	e.as(op, "GET", inDefault+"/batches/two/users/bob@example.com", nil, 200)
 	e.as(op, "DELETE", ann, nil, 204)
 	e.as(op, "GET", ann, nil, 404)
 	e.as(op, "GET", inDefault+"/batches/pilot/users/nobody@example.com", nil, 404)

@@ -73,6 +73,14 @@ func (a *api) userRoutes() {
 				Password: migration.NewSecret(in.Body.Password), TargetPassword: migration.NewSecret(in.Body.TargetPassword),
 			}))
 		})
+	route(a, migration.Operator, http.MethodPost, one+"/move", "moveUser", "Move a user to another batch, with all that is known of its messages",
+		func(ctx context.Context, who control.Actor, in *struct {
+			UserPath
+			Body client.Move
+		},
+		) (*userOut, error) {
+			return answerUser(c.MoveUser(ctx, who, in.Org, in.Name, in.Email, in.Body.To))
+		})
 	a.itemRoute()
 }
 

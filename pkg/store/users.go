@@ -156,6 +156,9 @@ func (s *Store) ChangeUser(ctx context.Context, id int64, change func(*migration
 			}
 		}
 		if u.BatchID != before.BatchID {
+			if err := notLeased(ctx, tx, &u); err != nil {
+				return err
+			}
 			for _, table := range []string{"items", "receipts"} {
 				if _, err := tx.ExecContext(ctx, `UPDATE `+table+` SET batch_id = $2 WHERE user_id = $1`, id, u.BatchID); err != nil {
 					return err
@@ -177,6 +180,16 @@ func (s *Store) ChangeUser(ctx context.Context, id int64, change func(*migration
 		return migration.User{}, err
 	}
 	return u, nil
+}
+
+// notLeased refuses what cannot be done while a pass holds or awaits a user's lease.
+func notLeased(ctx context.Context, tx *sql.Tx, u *migration.User) error {
+	var leased int
+	err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM leases WHERE user_id = $1`, u.ID).Scan(&leased)
+	if err == nil && leased > 0 {
+		return conflict("a pass of %q runs: stop the user first", u.EmailAddress)
+	}
+	return err
 }
 
 // mayMove checks that u's batch is of its organisation and has no other user of
@@ -208,12 +221,8 @@ func (s *Store) ResetUser(ctx context.Context, id int64) error {
 		if err != nil {
 			return err
 		}
-		var leased int
-		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM leases WHERE user_id = $1`, id).Scan(&leased); err != nil {
+		if err := notLeased(ctx, tx, &u); err != nil {
 			return err
-		}
-		if leased > 0 {
-			return conflict("a pass of %q runs: stop the user first", u.EmailAddress)
 		}
 		for _, table := range []string{"records", "items", "receipts"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE user_id = $1`, id); err != nil {
