@@ -61,6 +61,7 @@ var examples = map[string]string{
 
 	"org create": "mailhaul org create acme",
 	"org list":   "mailhaul org list",
+	"org usage":  "mailhaul org usage --org acme",
 
 	"vault keygen": "mailhaul vault keygen > master.key",
 	"vault rotate": "mailhaul vault rotate",
