@@ -30,8 +30,11 @@ const (
 	countedColumns  = totalColumns + `, running, ` + lastColumns
 )
 
-// insertUsers inserts users, and returns the keys of those that were not there yet.
-// Most have delivered nothing: their counts are no arguments.
+// insertOne inserts a user who has delivered nothing.
+var insertOne = insertUsers([]bool{false})
+
+// insertUsers inserts users that are not there yet. Most have delivered nothing: their
+// counts are no arguments.
 func insertUsers(counted []bool) string {
 	const columns = insertedColumns + `, ` + countedColumns
 	given, all := columnCount(insertedColumns), columnCount(columns)
@@ -50,7 +53,7 @@ func insertUsers(counted []bool) string {
 		q.WriteString(`(` + values(arg, n) + rest + `)`)
 		arg += n
 	}
-	q.WriteString(` ON CONFLICT DO NOTHING RETURNING email_key`)
+	q.WriteString(` ON CONFLICT DO NOTHING`)
 	return q.String()
 }
 
@@ -90,7 +93,10 @@ func (im *importer) addPart(ctx context.Context, users []migration.User) (map[st
 			args = numbers(append(numbers(args, totalFields(&u.Totals)), u.Running), lastFields(&u.Last))
 		}
 	}
-	rows, err := im.tx.QueryContext(ctx, insertUsers(counted), args...)
+	if len(users) == 1 {
+		return im.addOne(ctx, &users[0], counted[0], args)
+	}
+	rows, err := im.tx.QueryContext(ctx, insertUsers(counted)+` RETURNING email_key`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +110,21 @@ func (im *importer) addPart(ctx context.Context, users []migration.User) (map[st
 		fresh[key] = true
 	}
 	return fresh, rows.Err()
+}
+
+// addOne inserts one user. It asks for no row back: for that SQLite would write a journal of
+// the statement's own, each time.
+func (im *importer) addOne(ctx context.Context, u *migration.User, counted bool, args []any) (map[string]bool, error) {
+	query := insertOne
+	if counted {
+		query = insertUsers([]bool{true})
+	}
+	res, err := im.tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	n, err := res.RowsAffected()
+	return map[string]bool{addressKey(u.EmailAddress): n == 1}, err
 }
 
 // inChunks gathers users until there are enough for one statement. A chunk is good
