@@ -250,6 +250,7 @@ func (c *Control) SetCredentials(ctx context.Context, a Actor, org, batch, email
 		if err := c.sealUser(u, with.Password, with.TargetPassword); err != nil {
 			return err
 		}
+		u.LoggedInAt = time.Time{} // those worked, not these
 		if with.UserName != "" {
 			u.UserName = with.UserName
 		}

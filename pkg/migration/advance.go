@@ -11,6 +11,8 @@ type Result struct {
 	Tally Tally
 	// Progress is whether at least one window was committed.
 	Progress bool
+	// LoggedIn is whether both sides let the pass in.
+	LoggedIn bool
 	// Yielded is set where the time slice ended or the process drains, with work left.
 	Yielded bool
 	// Rest is set beside Yielded where an endpoint of the pass rests.
@@ -31,6 +33,9 @@ const (
 	giveUpAfter = 24 * time.Hour
 	// defaultWait is how long a throttled user rests where the server named no time.
 	defaultWait = 5 * time.Minute
+	// Credentials that worked within trustLogin get one more try after a rejection, when
+	// anotherTry is over: servers reject for a while what is right.
+	trustLogin, anotherTry = 24 * time.Hour, 10 * time.Minute
 	// maxTakeovers passes that died in a row without progress end the user, so that
 	// one poisonous message cannot bring down a fleet for ever; accidentTakeovers where
 	// workers die that had nothing to do with it, which is no message's doing.
@@ -48,6 +53,9 @@ func Advance(userID int64, s UserState, r Result, sch Schedule, now time.Time) U
 	n.Code, n.Reason = "", ""
 	if r.Progress || r.Fault == nil {
 		n.Attempts, n.FailingSince = 0, time.Time{}
+	}
+	if r.LoggedIn {
+		n.LoggedInAt = now
 	}
 	switch {
 	case s.Removing:
@@ -109,6 +117,10 @@ func afterFault(userID int64, n *UserState, f *Fault, sch Schedule, now time.Tim
 		n.Status = UserFailed
 		if f.Code == AuthFailed {
 			n.Status = UserNeedsCredentials
+			if !n.LoggedInAt.IsZero() && now.Sub(n.LoggedInAt) < trustLogin {
+				n.Status, n.NextRunAt = UserWaiting, now.Add(anotherTry)
+			}
+			n.LoggedInAt = time.Time{} // once
 		}
 	}
 }

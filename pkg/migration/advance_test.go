@@ -110,6 +110,21 @@ func TestAdvance(t *testing.T) {
 			UserState{Status: UserNeedsCredentials, Code: AuthFailed, Reason: "why"},
 		},
 		{
+			"nor one that worked, with yesterday's success", UserState{Status: UserSyncing, LoggedInAt: noon.Add(-24 * time.Hour)},
+			Result{Kind: FirstSync, Fault: fault(AuthFailed, ScopeUser, 0)},
+			UserState{Status: UserNeedsCredentials, Code: AuthFailed, Reason: "why"},
+		},
+		{
+			"credentials that worked today get one more try", UserState{Status: UserSyncing, LoggedInAt: noon.Add(-23 * time.Hour)},
+			Result{Kind: FirstSync, Fault: fault(AuthFailed, ScopeUser, 0)},
+			UserState{Status: UserWaiting, Code: AuthFailed, Reason: "why", NextRunAt: noon.Add(10 * time.Minute)},
+		},
+		{
+			"a pass that got in says so, whatever ended it", first,
+			Result{Kind: FirstSync, LoggedIn: true, Fault: fault(QuotaExceeded, ScopeUser, 0)},
+			UserState{Status: UserFailed, Code: QuotaExceeded, Reason: "why", LoggedInAt: noon},
+		},
+		{
 			"a full target waits for the operator", synced,
 			Result{Kind: Resync, Fault: fault(QuotaExceeded, ScopeUser, 0)},
 			UserState{Status: UserFailed, Code: QuotaExceeded, Reason: "why", FirstSyncedAt: synced.FirstSyncedAt, LastSyncedAt: synced.LastSyncedAt},

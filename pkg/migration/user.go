@@ -83,6 +83,9 @@ type UserState struct {
 
 	FirstSyncedAt time.Time // zero: never
 	LastSyncedAt  time.Time
+	// LoggedInAt is when a pass last got in on both sides; zero: never with these
+	// credentials, or rejected since.
+	LoggedInAt time.Time
 }
 
 // ResumesAt is the time a Waiting user goes on; zero for others.

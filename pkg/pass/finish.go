@@ -70,6 +70,7 @@ func (p *pass) writeOnce(ctx context.Context) error {
 	if p.result.Yielded {
 		p.result.Rest = p.hold.orders().Rest
 	}
+	p.result.LoggedIn = p.source != nil && p.target != nil && p.source.wasEntered() && p.target.wasEntered()
 	next := migration.Advance(user.ID, user.UserState, p.result, migration.Schedule{Interval: p.batch.ResyncInterval}, now)
 	if p.receipt != nil && !p.receipt.Same() && next.Status == migration.UserCompleted {
 		next.Status = migration.UserCompletedWithWarnings

@@ -246,6 +246,38 @@ func TestARejectedPasswordIsTheUsersOnly(t *testing.T) {
 	}
 }
 
+// A server that rejects for a while what worked today is asked once more, ten minutes
+// later; new credentials that are wrong are not.
+func TestCredentialsThatWorkedGetOneMoreTry(t *testing.T) {
+	w := newWorld(t, nil, alice())
+	u := w.run()
+	if u.Status != migration.UserSynced || u.LoggedInAt.IsZero() {
+		t.Fatalf("user %+v", u.UserState)
+	}
+	w.connect = func(a Account) error {
+		if a.Side == migration.Target {
+			return nil
+		}
+		return fault(migration.AuthFailed, migration.ScopeUser, migration.Source)
+	}
+	again := func() migration.User {
+		_, err := w.db.ChangeUser(t.Context(), u.ID, func(u *migration.User) error {
+			u.NextRunAt = time.Now().UTC()
+			return nil
+		})
+		must(t, err)
+		return w.run()
+	}
+	began := time.Now()
+	u = again()
+	if left := u.NextRunAt.Sub(began); u.Status != migration.UserWaiting || u.Code != migration.AuthFailed || left < 10*time.Minute {
+		t.Errorf("after the first rejection: %+v", u.UserState)
+	}
+	if u = again(); u.Status != migration.UserNeedsCredentials || !u.NextRunAt.IsZero() {
+		t.Errorf("after the second: %+v", u.UserState)
+	}
+}
+
 func TestAUserWithoutAPasswordNeedsOne(t *testing.T) {
 	w := newWorld(t, nil, migration.User{EmailAddress: "alice@new.example", UserName: "alice", SourceSecret: []byte("s")})
 	if u := w.run(); u.Status != migration.UserNeedsCredentials || u.Code != migration.AuthFailed {

@@ -22,6 +22,8 @@ type side struct {
 	mu sync.Mutex
 	// reached is whether the latest attempt to connect and log in went well.
 	reached bool
+	// entered is whether any did.
+	entered bool
 }
 
 // login is how the user's mailbox at e is opened: with the user's own secret, or by
@@ -78,6 +80,7 @@ func (r *Runner) newSide(u *migration.User, e migration.Endpoint, which migratio
 		}
 		s.mu.Lock()
 		s.reached = err == nil
+		s.entered = s.entered || s.reached
 		s.mu.Unlock()
 		if a.Admin {
 			err = r.admins.judge(&e, err)
@@ -101,6 +104,12 @@ func (s *side) wasReached() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.reached
+}
+
+func (s *side) wasEntered() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.entered
 }
 
 // admins remembers, an endpoint each, how logins of its administrator went. A

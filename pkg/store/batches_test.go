@@ -62,7 +62,7 @@ func testCreateBatch(t *testing.T, open opener) {
 		UserState: migration.UserState{
 			Status: migration.UserWaiting, Code: migration.Throttled, Reason: "slow down", NextRunAt: noon, Yielded: true, Attempts: 3,
 			FailingSince: noon.Add(-time.Hour), Takeovers: 1, Stopping: true, Completing: true, Removing: true, VerifyDue: true,
-			FirstSyncedAt: noon.Add(-time.Minute), LastSyncedAt: noon.Add(-time.Second),
+			FirstSyncedAt: noon.Add(-time.Minute), LastSyncedAt: noon.Add(-time.Second), LoggedInAt: noon.Add(-time.Hour),
 		},
 		Totals: migration.Totals{Copied: 1, Adopted: 2, Redelivered: 3, Surplus: 4, MovedAtSource: 5, FlagsUpdated: 6, Bytes: 7},
 		Last: migration.Tally{
@@ -172,18 +172,24 @@ func testAddUsers(t *testing.T, open opener) {
 	ask := func(u *migration.User) {
 		u.Status, u.Code, u.NextRunAt = migration.UserNeedsCredentials, migration.AuthFailed, time.Time{}
 	}
-	b := w.batch("pilot", due("ann@example.org", ask), due("bob@example.org"), due("cid@example.org", ask))
+	b := w.batch("pilot", due("ann@example.org", ask), due("bob@example.org"), due("cid@example.org", ask),
+		due("hal@example.org", func(u *migration.User) { // rejected, and has one more try
+			u.Status, u.Code, u.NextRunAt, u.LoggedInAt = migration.UserWaiting, migration.AuthFailed, noon.Add(10*time.Minute), noon
+		}))
 	plain := func(email string) migration.User {
 		u := due(email)
 		u.UserState = migration.UserState{}
 		return u
 	}
-	ann, cid := plain("Ann@example.org"), plain("cid@example.org")
-	ann.SourceSecret = []byte("fresh")
+	ann, cid, hal := plain("Ann@example.org"), plain("cid@example.org"), plain("hal@example.org")
+	ann.SourceSecret, hal.SourceSecret = []byte("fresh"), []byte("fresh")
 	cid.UserName, cid.SourceSecret = "", nil // blank keeps
-	res, err := s.AddUsers(ctx, b, seq(ann, plain("bob@example.org"), cid, plain("dan@example.org")))
+	res, err := s.AddUsers(ctx, b, seq(ann, plain("bob@example.org"), cid, plain("dan@example.org"), hal))
 	w.ok(err)
-	equal(t, "result", res, migration.AddResult{Created: 1, Unchanged: 2, Updated: 1})
+	equal(t, "result", res, migration.AddResult{Created: 1, Unchanged: 2, Updated: 2})
+	if u := w.user(b, "hal@example.org"); u.Status != migration.UserQueued || u.NextRunAt.IsZero() || !u.LoggedInAt.IsZero() {
+		t.Errorf("a user with new credentials in the place of those that were rejected: %+v", u.UserState)
+	}
 	if u := w.user(b, "ann@example.org"); u.Status != migration.UserQueued || u.NextRunAt.IsZero() || u.Code != "" || string(u.SourceSecret) != "fresh" {
 		t.Errorf("a user with new credentials: %+v", u)
 	}

@@ -325,7 +325,10 @@ func (im *importer) update(ctx context.Context, u, there *migration.User, res *m
 		return nil
 	}
 	res.Updated++
-	if secret && old.Status == migration.UserNeedsCredentials {
+	if secret {
+		old.LoggedInAt = time.Time{} // those worked, not these
+	}
+	if secret && (old.Status == migration.UserNeedsCredentials || old.Status == migration.UserWaiting && old.Code == migration.AuthFailed) {
 		im.begin(&old.UserState)
 		old.Code, old.Reason, old.Attempts, old.FailingSince = "", "", 0, time.Time{}
 		im.dueAt(old.NextRunAt)

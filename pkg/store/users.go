@@ -14,7 +14,7 @@ import (
 const (
 	nameColumns  = `batch_id, email, email_key, user_name, target_user_name, target_login, user_root, target_root, source_secret, target_secret`
 	stateColumns = `status, code, reason, next_run_at, yielded, attempts, failing_since, takeovers,
-		stopping, completing, removing, verify_due, first_synced_at, last_synced_at`
+		stopping, completing, removing, verify_due, first_synced_at, last_synced_at, logged_in_at`
 	userColumns = `id, org_id, batch_id, email, user_name, target_user_name, user_root, target_root, source_secret, target_secret, ` +
 		stateColumns + `, ` + totalColumns + `, running, ` + lastColumns
 	selectUser = `SELECT ` + userColumns + ` FROM users`
@@ -30,7 +30,7 @@ func nameArgs(u *migration.User) []any {
 func stateArgs(st *migration.UserState) []any {
 	return []any{
 		string(st.Status), string(st.Code), st.Reason, at(st.NextRunAt), st.Yielded, st.Attempts, at(st.FailingSince), st.Takeovers,
-		st.Stopping, st.Completing, st.Removing, st.VerifyDue, at(st.FirstSyncedAt), at(st.LastSyncedAt),
+		st.Stopping, st.Completing, st.Removing, st.VerifyDue, at(st.FirstSyncedAt), at(st.LastSyncedAt), at(st.LoggedInAt),
 	}
 }
 
@@ -44,6 +44,7 @@ func stateDest(st *migration.UserState) []any {
 		&st.Stopping, &st.Completing, &st.Removing, &st.VerifyDue,
 		timeInto{&st.FirstSyncedAt},
 		timeInto{&st.LastSyncedAt},
+		timeInto{&st.LoggedInAt},
 	}
 }
 
