@@ -51,3 +51,9 @@ def plain(t):
         r = t.contest(s, user, t.tools("mailhaul", "limit-copy1-sync", peers=False, runs=min(3, t.runs)), phases=["initial"], ends=far.ends)
     yield speed("plain", f"the same over 50 ms, {n:,} messages in 2 folders, one connection", 1.25, r["initial", "mailhaul"],
                 r["initial", "limit-copy1-sync"], {})
+    n = t.size(800)
+    user = t.mixed("q", 1, n, "--folders", 1)[0]
+    with s.delayed("25ms") as far:
+        r = t.contest(s, user, t.tools("mailhaul-x4", "limit-copy1-sync-x4", peers=False, runs=min(2, t.runs)), phases=["initial"], ends=far.ends)
+    yield speed("plain", f"the same over 50 ms, {n:,} messages in one folder, four connections a side", 1.25, r["initial", "mailhaul-x4"],
+                r["initial", "limit-copy1-sync-x4"], {})

@@ -82,6 +82,8 @@ LIMIT_NOOP = "exec {limit} noop -src {src_host}:{src_port} -dst {dst_host}:{dst_
 TOOLS = {
     "mailhaul": {"cmd": "exec {mailhaul} sync --source imap+plain://{user}:{password}@{src_host}:{src_port}"
                         " --target imap+plain://{user}:{password}@{dst_host}:{dst_port} --state {work}/state --output json {flags}"},
+    "mailhaul-x4": {"cmd": "exec {mailhaul} sync --source imap+plain://{user}:{password}@{src_host}:{src_port} --connections 4"
+                           " --target imap+plain://{user}:{password}@{dst_host}:{dst_port} --state {work}/state --output json {flags}"},
     "mailhaul-tls": {"cmd": "exec {mailhaul} sync --source imaps://{user}:{password}@{src_host}:{src_tls_port} --source-tls-insecure"
                             " --target imaps://{user}:{password}@{dst_host}:{dst_tls_port} --target-tls-insecure"
                             " --state {work}/state --output json {flags}"},
