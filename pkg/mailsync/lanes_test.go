@@ -263,3 +263,31 @@ func (w *watching) Commit(ctx context.Context, win migration.Window) error {
 func writingIn(head []byte) bool {
 	return bytes.Contains(head, []byte(`"writing":true`))
 }
+
+// The record of a folder that several connections write has a run for each window, where
+// one connection writes runs of any length.
+func TestTheRecordOfSeveralConnectionsStaysSmall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		const messages = 6000
+		for i := range messages {
+			p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
+		}
+		slowly(p.target)
+		_, _, target := p.lanes(0)
+		p.same()
+		records, err := p.records.Records(t.Context())
+		if err != nil || target.used != 4 {
+			t.Fatalf("%d connections, %v", target.used, err)
+		}
+		size := 0
+		for _, r := range records {
+			for _, entry := range r.Journal {
+				size += len(entry)
+			}
+		}
+		if per := float64(size) / messages; per > 0.5 {
+			t.Errorf("%.2f bytes a message", per)
+		}
+	})
+}

@@ -139,8 +139,7 @@ func (w *world) killAfter(times int) bool {
 			size = now
 			if times--; times == 0 {
 				kill()
-				_ = <-ended // it was killed
-				return true
+				return <-ended != nil
 			}
 		}
 	}
@@ -166,4 +165,5 @@ func TestConnectionsToATargetThatIsAsked(t *testing.T) {
 		t.Errorf("first pass: %+v", r)
 	}
 	w.same()
+	t.Logf("the state file has %d bytes", w.stateSize())
 }
