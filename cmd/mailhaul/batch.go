@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/mailhaul/mailhaul/pkg/client"
 	"github.com/mailhaul/mailhaul/pkg/migration"
@@ -172,20 +173,9 @@ func newBatchCreate(g *global) *cobra.Command {
 	cmd := &cobra.Command{Use: "create [NAME] --csv FILE --source ENDPOINT --target ENDPOINT", Short: "Make a batch from a CSV file", Args: cobra.MaximumNArgs(1)}
 	f.add(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&spec.Type, "type", "imap", "imap; of staged and crossTenant the file can be checked (--dry-run), they cannot be run yet")
-	fl.StringVar(&spec.SourceEndpoint, "source", "", "source endpoint")
-	fl.StringVar(&spec.TargetEndpoint, "target", "", "target endpoint")
-	fl.BoolVar(&spec.AutoStart, "autostart", false, "start at once")
+	addSpec(fl, &spec)
 	fl.StringVar(&startAt, "start-at", "", "start at a time, such as 2026-05-01T22:00:00Z")
-	fl.StringArrayVar(&spec.ExcludeFolders, "exclude", nil, "folder to leave out: name, glob or token such as #Junk# (repeatable)")
-	fl.StringArrayVar(&spec.IncludeFolders, "include", nil, "only this folder (repeatable)")
-	fl.StringVar(&spec.Since, "since", "", sinceHelp)
-	fl.StringVar(&spec.Before, "before", "", beforeHelp)
-	fl.Int64Var(&spec.MaxMessageSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
 	fl.Int64Var(&limit, "bad-item-limit", anyNumber, badItemsHelp)
-	fl.StringVar(&spec.ResyncInterval, "resync-interval", "", "between two syncs of a user, such as 24h")
-	fl.StringArrayVar(&spec.Notify, "notify", nil, "mail address for the reports, kept with the batch; mail is not sent yet (repeatable)")
-	fl.BoolVar(&spec.NewestFirst, "newest-first", false, "copy a folder's newest messages first")
 	fl.BoolVar(&dryRun, "dry-run", false, "check the file, store nothing")
 	cmd.MarkFlagsMutuallyExclusive("autostart", "start-at")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -225,6 +215,22 @@ func newBatchCreate(g *global) *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// addSpec are the flags whose value is the spec's as it is.
+func addSpec(fl *pflag.FlagSet, spec *client.BatchSpec) {
+	fl.StringVar(&spec.Type, "type", "imap", "imap; of staged and crossTenant the file can be checked (--dry-run), they cannot be run yet")
+	fl.StringVar(&spec.SourceEndpoint, "source", "", "source endpoint")
+	fl.StringVar(&spec.TargetEndpoint, "target", "", "target endpoint")
+	fl.BoolVar(&spec.AutoStart, "autostart", false, "start at once")
+	fl.StringArrayVar(&spec.ExcludeFolders, "exclude", nil, "folder to leave out: name, glob or token such as #Junk# (repeatable)")
+	fl.StringArrayVar(&spec.IncludeFolders, "include", nil, "only this folder (repeatable)")
+	fl.StringVar(&spec.Since, "since", "", sinceHelp)
+	fl.StringVar(&spec.Before, "before", "", beforeHelp)
+	fl.Int64Var(&spec.MaxMessageSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
+	fl.StringVar(&spec.ResyncInterval, "resync-interval", "", "between two syncs of a user, such as 24h")
+	fl.StringArrayVar(&spec.Notify, "notify", nil, "mail address for the reports, kept with the batch; mail is not sent yet (repeatable)")
+	fl.BoolVar(&spec.NewestFirst, "newest-first", false, "copy a folder's newest messages first")
 }
 
 func parseTime(flag, text string) (*time.Time, error) {

@@ -38,7 +38,8 @@ func TestWhatIsSaidOfAFileReachesTheAPI(t *testing.T) {
 		"batch create late --source a --target b --include #Inbox# --since 2024-01-31 --before 2024-03-01T12:00:00Z --max-message-size 5000 --bad-item-limit 0 --csv": {
 			"/v1/orgs/default/batches", `{"name":"late","type":"imap","sourceEndpoint":"a","targetEndpoint":"b","includeFolders":["#Inbox#"],` +
 				`"since":"2024-01-31","before":"2024-03-01T12:00:00Z","maxMessageSize":5000,"badItemLimit":0}`,
-			client.Batch{Name: "late", MaxMessageSize: 5000}, "LARGEST", "",
+			client.Batch{Name: "late", MaxMessageSize: 5000},
+			"LARGEST", "",
 		},
 		"batch add-users pilot --encoding gbk --csv": {
 			"/v1/orgs/default/batches/pilot/users", `{"encoding":"gbk"}`, client.Added{Created: 1, Unchanged: 2, Updated: 3}, "CREATED    1\nUPDATED    3\nUNCHANGED  2\n", "",

@@ -62,6 +62,13 @@ func (a *api) userRoutes() {
 				return answerUser(v.do(ctx, who, in.Org, in.Name, in.Email))
 			})
 	}
+	a.userBodyRoutes(one)
+	a.itemRoute()
+}
+
+// userBodyRoutes are those that ask for more than the user's name.
+func (a *api) userBodyRoutes(one string) {
+	c := a.Control
 	route(a, migration.Operator, http.MethodPost, one+"/credentials", "setCredentials", "Give a user new credentials; it goes on by itself",
 		func(ctx context.Context, who control.Actor, in *struct {
 			UserPath
@@ -81,7 +88,6 @@ func (a *api) userRoutes() {
 		) (*userOut, error) {
 			return answerUser(c.MoveUser(ctx, who, in.Org, in.Name, in.Email, in.Body.To))
 		})
-	a.itemRoute()
 }
 
 func (a *api) itemRoute() {

@@ -29,7 +29,7 @@ func TestAdministratorsLoginOnTheWire(t *testing.T) {
 			})
 			l := p.Apply(migration.EndpointSpec{AdminUser: "root"}).AdminLogin("anna.b@corp.example.com")
 			a.User, a.AuthorizationID = l.User, l.AuthorizationID
-			failsToOpen(t, a, Options{}, migration.AuthFailed, migration.ScopeUser)
+			_ = failsToOpen(t, a, Options{}, migration.AuthFailed, migration.ScopeUser)
 			_, got, _ := strings.Cut(<-heard, " ")
 			if got != want {
 				t.Errorf("heard %s\nwant  %s", got, want)

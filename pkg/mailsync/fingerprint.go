@@ -237,9 +237,6 @@ func (s *flagSets) add(f mailbox.Flags) uint32 {
 	return i
 }
 
-// of returns the flags of an entry.
-func (s *flagSets) of(e entry) mailbox.Flags { return s.sets[e.flags&^namedBit] }
-
 func (s *flagSets) entryOf(m mailbox.Meta) entry {
 	e := entry{uid: m.UID, print: fingerprintOf(m.Header), size: m.Size, flags: s.add(m.Flags)}
 	if messageID(m.Header) != "" {

@@ -90,9 +90,14 @@ func TestAServerThatRepeatsThePassword(t *testing.T) {
 func (s *service) readEverything() {
 	s.t.Helper()
 	for _, ask := range [][]string{
-		{"user", "list", "--batch", batchName, "--output", "json"}, {"user", "items", "--batch", batchName, "--output", "json"},
-		{"user", "why", "m0000@example.org", "--batch", batchName}, {"batch", "get", batchName}, {"endpoint", "get", "old", "--output", "json"},
-		{"report", "statistics", batchName}, {"report", "errors", batchName, "--format", "json"}, {"report", "receipts", batchName},
+		{"user", "list", "--batch", batchName, "--output", "json"},
+		{"user", "items", "--batch", batchName, "--output", "json"},
+		{"user", "why", "m0000@example.org", "--batch", batchName},
+		{"batch", "get", batchName},
+		{"endpoint", "get", "old", "--output", "json"},
+		{"report", "statistics", batchName},
+		{"report", "errors", batchName, "--format", "json"},
+		{"report", "receipts", batchName},
 	} {
 		s.cli(ask...)
 	}
