@@ -107,5 +107,11 @@ class Service:
         used = processes.cpu(self.worker) - cpu
         return datetime.datetime.fromisoformat(self.ask("GET", "")["lastSyncedAt"]).timestamp() - begun, used
 
+    def wait_synced(self, n, patience=300):
+        """Wait until all n users are in step: those whose pass failed come again by themselves."""
+        begun = time.monotonic()
+        while self.synced() < n and time.monotonic() - begun < patience:
+            time.sleep(1)
+
     def synced(self):
         return self.ask("GET", "")["counts"].get("synced", 0)
