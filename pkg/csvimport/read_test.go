@@ -279,6 +279,9 @@ func TestEncodings(t *testing.T) {
 	western := "EmailAddress,UserName,Password,UserRoot\nann@example.com,ann,pw,/x\nbob@example.com,bob,Gr\u00fc\u00dfe,/Stra\u00dfe/Caf\u00e9\n"
 	polish := "EmailAddress,UserName,Password,UserRoot\nann@example.com,ann,pw,/\u0141\u00f3d\u017a/Wa\u017cne/\u017b\u00f3\u0142\u0107\n"
 	russian := "EmailAddress,UserName,Password,UserRoot\nann@example.com,ann,pw,/Пользователи/Иванов\n"
+	of := func(root string) string {
+		return "EmailAddress,UserName,Password,UserRoot\nann@example.com,ann,pw," + root + "\n"
+	}
 	greek := "EmailAddress,UserName,Password,UserRoot\nann@example.com,ann,pw,/Χρήστες/Παπαδόπουλος/Αρχείο\n"
 	utf16le, utf16be := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), unicode.UTF16(unicode.BigEndian, unicode.UseBOM)
 	for name, tc := range map[string]struct {
@@ -306,6 +309,18 @@ func TestEncodings(t *testing.T) {
 		"windows-1251, in capitals":  {encode(t, charmap.Windows1251, strings.Replace(russian, "Пользователи/Иванов", "ИВАНОВ/ПЕТРОВ", 1)), "", "line 2|Windows-1251"},
 		"windows-1253":               {encode(t, charmap.Windows1253, greek), "", "line 2|Windows-1253"},
 		"windows-1253, named":        {encode(t, charmap.Windows1253, greek), "windows-1253", ""},
+		"windows-1254":               {encode(t, charmap.Windows1254, of("/Kullanıcılar/Çağrı Yıldız/Gönderilmiş Öğeler")), "", "line 2|Windows-1254"},
+		"windows-1255":               {encode(t, charmap.Windows1255, of("/משתמשים/אברהם כהן")), "", "line 2|Windows-1255"},
+		"windows-1256":               {encode(t, charmap.Windows1256, of("/المستخدمون/عبد الله الأحمد")), "", "line 2|Windows-1256"},
+		"icelandic":                  {encode(t, charmap.Windows1252, of("/Guðrún Þórðardóttir/Sigurður Ýmisson/Með bréfum")), "", "line 2|Windows-1252"},
+		"french":                     {encode(t, charmap.Windows1252, of("/Éléments envoyés/Hélène Gâté/Brouillons reçus")), "", "line 2|Windows-1252"},
+		"spanish":                    {encode(t, charmap.Windows1252, of("/Año Núñez/Correo electrónico no deseado")), "", "line 2|Windows-1252"},
+		"czech":                      {encode(t, charmap.Windows1250, of("/Tomáš Dvořák/Koš/Odeslaná pošta")), "", "line 2|Windows-1250"},
+		"russian, small letters":     {encode(t, charmap.Windows1251, of("/почта/архив писем/входящие")), "", "line 2|Windows-1251"},
+		"russian, few letters":       {encode(t, charmap.Windows1251, of("/почта/архив")), "", "line 2|Windows-1251"},
+		"ukrainian":                  {encode(t, charmap.Windows1251, of("/Надіслані/Олександра Шевченко")), "", "line 2|Windows-1251"},
+		"greek, small letters":       {encode(t, charmap.Windows1253, of("/αλληλογραφία/παλιά μηνύματα")), "", "line 2|Windows-1253"},
+		"two chinese characters":     {encode(t, simplifiedchinese.GBK, of("/张伟")), "", "line 2|GBK"},
 		"a workbook":                 {"PK\x03\x04\x14\x00\x06\x00\x08\x00", "", "workbook|CSV UTF-8"},
 		"an old workbook":            {"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "windows-1252", "workbook|CSV UTF-8"},
 		"unknown name":               {western, "klingon", `encoding "klingon" is not known`},
