@@ -210,7 +210,7 @@ func checkConnections(s *migration.EndpointSpec) error {
 	}
 	p, known := provider.Lookup(s.Preset)
 	if known && p.ConnectionsPerUser > 0 && s.ConnectionsPerMailbox > p.ConnectionsPerUser {
-		return fault(migration.InvalidArgument, "connectionsPerMailbox %d is above the %d that preset %s knows of, the mailbox's owner among them: mailhaul provider show %s",
+		return fault(migration.InvalidArgument, "connectionsPerMailbox %d is above the %d that preset %s knows of, the mailbox's owner among them: mailhaul provider get %s",
 			s.ConnectionsPerMailbox, p.ConnectionsPerUser, p.Name, p.Name)
 	}
 	return nil

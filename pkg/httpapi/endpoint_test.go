@@ -70,6 +70,7 @@ func TestEndpoints(t *testing.T) {
 		"hours":              {"name": "a", "host": "x", "hours": "at night"},
 		"daily bytes":        {"name": "a", "host": "x", "dailyBytes": -1},
 		"many connections":   {"name": "a", "host": "x", "connectionsPerMailbox": 17},
+		"more than it lets":  {"name": "a", "preset": "gmail", "auth": "password", "connectionsPerMailbox": 16},
 		"unknown field":      {"name": "a", "host": "x", "colour": "red"},
 	} {
 		if p := e.as(admin, "POST", inDefault+"/endpoints", body, 422); p["code"] != "InvalidArgument" {
