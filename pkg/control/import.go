@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/mailhaul/mailhaul/pkg/csvimport"
@@ -199,7 +200,7 @@ func (c *Control) users(ctx context.Context, b migration.Batch, e ends, f File) 
 		for rows, err := range inChunks(csvimport.Read(bytes.NewReader(f.CSV), c.options(csvimport.Kind(b.Type), e, f))) {
 			var known map[string]*migration.User
 			if err == nil {
-				known, err = c.known(ctx, &b, rows)
+				known, err = c.known(ctx, &b, withPassword(rows))
 			}
 			if err != nil {
 				yield(migration.User{}, err)
@@ -218,6 +219,11 @@ func (c *Control) users(ctx context.Context, b migration.Batch, e ends, f File) 
 			}
 		}
 	}
+}
+
+// withPassword returns the rows that bring one.
+func withPassword(rows []csvimport.Row) []csvimport.Row {
+	return slices.DeleteFunc(slices.Clone(rows), func(r csvimport.Row) bool { return !r.HasPassword && !r.HasTargetPassword })
 }
 
 // inChunks gathers rows until the store can be asked about them together. A slice is
