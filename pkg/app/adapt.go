@@ -9,6 +9,7 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/pass"
+	"github.com/mailhaul/mailhaul/pkg/provider"
 	"github.com/mailhaul/mailhaul/pkg/queue"
 	"github.com/mailhaul/mailhaul/pkg/vault"
 )
@@ -58,9 +59,15 @@ func (d dialer) opener(b budgets) func(a pass.Account) mailbox.Opener {
 	return func(a pass.Account) mailbox.Opener {
 		return imapmail.NewOpener(imapmail.Account{
 			Host: a.Host, Port: a.Port, Security: a.Security, Trust: a.Trust, User: a.User, AuthorizationID: a.AuthorizationID,
-			Password: a.Password, Side: a.Side, Root: a.Root,
+			Password: a.Password, Side: a.Side, Root: a.Root, Quirks: quirksOf(a.Preset),
 		}, imapmail.Options{Dial: d, Pace: b.Bytes(a.EndpointID)})
 	}
+}
+
+// quirksOf is what a preset knows beyond what the server tells.
+func quirksOf(preset string) imapmail.Quirks {
+	p, _ := provider.Lookup(preset)
+	return imapmail.Quirks{Forbidden: p.Forbidden, FoldsCase: p.FoldsCase, TrimsNames: p.TrimNames, NeedsID: p.NeedsID, Missing: p.Missing}
 }
 
 // tester is the mail adapter's staged test as package control sees it.
@@ -69,6 +76,7 @@ type tester struct{ dial dialer }
 func (t tester) Test(ctx context.Context, p control.Probe) []control.Stage {
 	stages := imapmail.Test(ctx, imapmail.Account{
 		Host: p.Host, Port: p.Port, Security: p.Security, Trust: p.Trust, User: p.User, AuthorizationID: p.AuthorizationID, Password: p.Password,
+		Quirks: quirksOf(p.Preset),
 	}, imapmail.Options{Dial: t.dial})
 	out := make([]control.Stage, len(stages))
 	for i, s := range stages {

@@ -117,6 +117,7 @@ type Dispatcher interface{ Kick() }
 // Probe is one login to be tried at a mail server; without User the test ends before
 // the login.
 type Probe struct {
+	Preset   string
 	Host     string
 	Port     int
 	Security migration.Security

@@ -34,14 +34,18 @@ func (b *opening) login(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, word := range b.account.Missing {
+		delete(b.words, word)
+	}
 	return b.identify()
 }
 
 // identify names the client (RFC 2971) where nothing opens without it: Coremail, which
-// is 163.com, 126.com, 188.com and yeah.net, answers SELECT with "NO Unsafe Login".
+// is 163.com, 126.com, 188.com and yeah.net, answers SELECT with "NO Unsafe Login". It is
+// known by its greeting, or by the endpoint's preset.
 // Section 3.3 forbids servers to make a difference by it; to all others it is not sent.
 func (b *opening) identify() error {
-	if !b.words["ID"] || !strings.Contains(b.greeting, "Coremail") {
+	if !b.account.NeedsID && !(b.words["ID"] && strings.Contains(b.greeting, "Coremail")) {
 		return nil
 	}
 	if _, err := b.command(`ID ("name" "mailhaul" "vendor" "mailhaul")`); err != nil {

@@ -24,6 +24,18 @@ type Account struct {
 	// Root is the folder, "/" between its parts, that stands for the whole mailbox:
 	// only it and what is below it is seen, and it is what INBOX means. "" for all.
 	Root string
+	Quirks
+}
+
+// Quirks are what is known of a mail system and what it does not tell itself.
+type Quirks struct {
+	// Forbidden, FoldsCase and TrimsNames are as in mailbox.Naming.
+	Forbidden             string
+	FoldsCase, TrimsNames bool
+	// NeedsID has the client name itself (RFC 2971) before a folder is opened.
+	NeedsID bool
+	// Missing are capabilities that are not used, whatever is announced.
+	Missing []string
 }
 
 // Options are what all accounts of a process share.

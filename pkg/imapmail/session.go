@@ -44,6 +44,8 @@ func (b *opening) session() *session {
 	s := &session{account: b.account, names: b.names, labels: b.labels, conn: b.conn, words: b.words, caps: b.words.caps(), greeting: b.greeting}
 	s.account.Root = strings.Trim(s.account.Root, "/")
 	s.naming = quirks(b.greeting)
+	s.naming.Forbidden += b.account.Forbidden
+	s.naming.FoldsCase, s.naming.TrimsNames = b.account.FoldsCase, b.account.TrimsNames
 	b.conn.greeting = []byte("* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
 	s.unasked.session = s
 	s.pipe = newPipe(s)

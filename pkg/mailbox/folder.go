@@ -84,6 +84,8 @@ type Naming struct {
 	Forbidden string
 	// FoldsCase says that names that differ only in case are one folder.
 	FoldsCase bool
+	// TrimsNames says that no part of a name may begin or end with a space.
+	TrimsNames bool
 }
 
 // Join spells path the way the server does. Parts must not hold the delimiter.

@@ -117,12 +117,14 @@ func spell(path []string, naming mailbox.Naming) []string {
 		if part == "" {
 			out[i] = "="
 		}
-		if !strings.ContainsAny(part, refused) && !strings.ContainsFunc(part, isControl) {
+		trimmed := naming.TrimsNames && strings.Trim(part, " ") != part
+		if !trimmed && !strings.ContainsAny(part, refused) && !strings.ContainsFunc(part, isControl) {
 			continue
 		}
 		var b strings.Builder
-		for _, r := range part {
-			if r == '=' || strings.ContainsRune(refused, r) || isControl(r) {
+		for at, r := range part {
+			atEnd := trimmed && r == ' ' && (at == 0 || at == len(part)-1)
+			if atEnd || r == '=' || strings.ContainsRune(refused, r) || isControl(r) {
 				for _, c := range []byte(string(r)) {
 					fmt.Fprintf(&b, "=%02X", c)
 				}

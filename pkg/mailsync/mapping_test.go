@@ -71,6 +71,10 @@ func TestAssign(t *testing.T) {
 			want: map[string]string{"INBOX": "INBOX", "50%": "50=25", "50=25": "50=25 (2)"},
 		},
 		{
+			name: "spaces at the ends", source: folders("/", "INBOX", " a b ", "a b"), naming: mailbox.Naming{Delimiter: "/", TrimsNames: true},
+			want: map[string]string{"INBOX": "INBOX", " a b ": "=20a b=20", "a b": "a b"},
+		},
+		{
 			name: "below INBOX", source: folders("/", "INBOX", "INBOX/a", "a"), naming: slash,
 			want: map[string]string{"INBOX": "INBOX", "INBOX/a": "INBOX/a", "a": "a"},
 		},

@@ -63,12 +63,13 @@ func TestACutConnectionIsNotAnEndpointThatIsDown(t *testing.T) {
 func TestARejectedAdministratorPausesTheEndpoint(t *testing.T) {
 	w := newWorld(t, func(w *world) {
 		w.source.LoginTemplate, w.source.AdminUser, w.source.AdminSecret = "{user}*{admin}", "root", []byte("a")
+		w.source.Preset = "dovecot"
 	}, migration.User{EmailAddress: "alice@new.example", UserName: "alice", TargetSecret: []byte("t")})
 	w.connect = func(a Account) error {
 		if !a.Admin {
 			return nil
 		}
-		if a.User != "alice*root" || a.Password.Reveal() != "a" {
+		if a.User != "alice*root" || a.Password.Reveal() != "a" || a.Preset != "dovecot" {
 			t.Errorf("account %+v", a)
 		}
 		return fault(migration.AuthFailed, migration.ScopeUser, migration.Source)

@@ -50,6 +50,7 @@ type Vault interface {
 // Account is one mailbox and how to open it.
 type Account struct {
 	EndpointID int64
+	Preset     string // of the endpoint; "" for none
 	Host       string
 	Port       int
 	Security   migration.Security
