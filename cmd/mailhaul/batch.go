@@ -229,7 +229,7 @@ func addSpec(fl *pflag.FlagSet, spec *client.BatchSpec) {
 	fl.StringVar(&spec.Before, "before", "", beforeHelp)
 	fl.Int64Var(&spec.MaxMessageSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
 	fl.StringVar(&spec.ResyncInterval, "resync-interval", "", "between two syncs of a user, such as 24h")
-	fl.StringArrayVar(&spec.Notify, "notify", nil, "mail address for the reports, kept with the batch; mail is not sent yet (repeatable)")
+	fl.StringArrayVar(&spec.Notify, "notify", nil, "mail address for the reports: when the batch is in step, and when it is completed (repeatable)")
 	fl.BoolVar(&spec.NewestFirst, "newest-first", false, "copy a folder's newest messages first")
 }
 

@@ -55,13 +55,18 @@ var examples = map[string]string{
 	"worker list":  "mailhaul worker list",
 	"worker drain": "mailhaul worker drain worker-7-4242-ABCDEFGH",
 
-	"token create": "mailhaul token create --role operator --expires 30d",
+	"token create": "mailhaul token create --role operator --expires 30d --email ann@example.com",
 	"token list":   "mailhaul token list --org acme",
 	"token revoke": "mailhaul token revoke 3f2a9c0d",
 
 	"org create": "mailhaul org create acme",
 	"org list":   "mailhaul org list",
 	"org usage":  "mailhaul org usage --org acme",
+
+	"webhook create":     "mailhaul webhook create https://hooks.example.com/mailhaul",
+	"webhook list":       "mailhaul webhook list",
+	"webhook deliveries": "mailhaul webhook deliveries 3",
+	"webhook delete":     "mailhaul webhook delete 3",
 
 	"vault keygen": "mailhaul vault keygen > master.key",
 	"vault rotate": "mailhaul vault rotate",

@@ -71,7 +71,7 @@ func newRootCommand(g *global, env func(string) (string, bool)) *cobra.Command {
 		newDemoCommand, newUpCommand, newSyncCommand, newVerifyCommand,
 		newEndpointCommand, newBatchCommand, newUserCommand, newReportCommand,
 		newTopCommand, newWorkerCommand,
-		newTokenCommand, newOrgCommand, newVaultCommand, newProviderCommand,
+		newTokenCommand, newWebhookCommand, newOrgCommand, newVaultCommand, newProviderCommand,
 	} {
 		root.AddCommand(make(g))
 	}

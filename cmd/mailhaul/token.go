@@ -23,6 +23,7 @@ func newTokenCommand(g *global) *cobra.Command {
 				{"ROLE", func(t client.Token) string { return t.Role }},
 				{"CREATED", func(t client.Token) string { return when(&t.CreatedAt) }},
 				{"EXPIRES", func(t client.Token) string { return when(t.ExpiresAt) }},
+				{"EMAIL", func(t client.Token) string { return t.Email }},
 				{"REVOKED", func(t client.Token) string { return when(t.RevokedAt) }},
 			})
 		}),
@@ -37,17 +38,18 @@ func newTokenCommand(g *global) *cobra.Command {
 }
 
 func newTokenCreate(g *global) *cobra.Command {
-	var role, expires string
+	var role, expires, email string
 	cmd := &cobra.Command{Use: "create --role ROLE", Short: "Make a token; it is shown this once", Args: cobra.NoArgs}
 	cmd.Flags().StringVar(&role, "role", "", "owner, admin, operator or viewer")
 	cmd.Flags().StringVar(&expires, "expires", "", "how long it lives, such as 720h or 30d; absent: for ever")
+	cmd.Flags().StringVar(&email, "email", "", "whose it is: reports of the batches made with it go there")
 	_ = cmd.MarkFlagRequired("role")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := g.client()
 		if err != nil {
 			return err
 		}
-		t, err := c.CreateToken(cmd.Context(), role, days(expires))
+		t, err := c.CreateToken(cmd.Context(), client.NewToken{Role: role, Expires: days(expires), Email: email})
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/dispatch"
 	"github.com/mailhaul/mailhaul/pkg/httpapi"
 	"github.com/mailhaul/mailhaul/pkg/migration"
+	"github.com/mailhaul/mailhaul/pkg/notify"
 )
 
 // API is a control plane process: HTTP API, dispatcher, schedule.
@@ -21,6 +22,7 @@ type API struct {
 	base       *base
 	control    *control.Control
 	dispatcher *dispatch.Dispatcher
+	notifier   *notify.Notifier
 	servers    []*server
 	closing    chan struct{}
 }
@@ -57,6 +59,9 @@ func newAPI(b *base, c config.API) (*API, error) {
 		Version: b.build.Version, Log: b.log, Closing: a.closing,
 	}))
 	var err error
+	if a.notifier, err = newNotifier(b, c.Mail, a.control); err != nil {
+		return nil, err
+	}
 	a.servers, err = openListeners(c.HTTP, false, mux, p, b.log)
 	return a, err
 }
@@ -106,6 +111,7 @@ func (a *API) run(ctx context.Context) error {
 	g.Go(func() error { return a.dispatcher.Run(ctx) })
 	g.Go(func() error { return a.control.Run(ctx) })
 	g.Go(func() error { return a.forget(ctx) })
+	g.Go(func() error { return a.notifier.Run(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
 		close(a.closing)

@@ -51,7 +51,7 @@ func NewStandalone(ctx context.Context, c config.Standalone, log *zap.Logger) (s
 		return s, err
 	}
 	s.api, err = newAPI(s.base, config.API{
-		Common: c.Common, HTTP: c.HTTP, BootstrapToken: c.BootstrapToken, ResyncInterval: c.ResyncInterval,
+		Common: c.Common, HTTP: c.HTTP, Mail: c.Mail, BootstrapToken: c.BootstrapToken, ResyncInterval: c.ResyncInterval,
 	})
 	if err != nil {
 		return s, err

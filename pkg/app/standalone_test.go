@@ -54,7 +54,7 @@ func TestTheDirectorysTokenLasts(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
 		owner := control.Actor{Role: migration.Owner}
-		if _, err := s.api.control.CreateToken(t.Context(), owner, migration.DefaultOrg, migration.Viewer, 0); err != nil {
+		if _, err := s.api.control.CreateToken(t.Context(), owner, migration.DefaultOrg, migration.Viewer, 0, ""); err != nil {
 			t.Error(err)
 		}
 		if code, body := get(t, s.URL()+"/v1/orgs", s.Token()); code != http.StatusOK || !strings.Contains(body, "default") {

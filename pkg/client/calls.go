@@ -29,14 +29,36 @@ func (c *Client) Usage(ctx context.Context) (out Usage, err error) {
 	return out, err
 }
 
+// CreateWebhook makes a webhook.
+func (c *Client) CreateWebhook(ctx context.Context, address string) (out CreatedWebhook, err error) {
+	_, err = c.json(ctx, call{method: http.MethodPost, path: c.inOrg("webhooks")}, NewWebhook{URL: address}, &out)
+	return out, err
+}
+
+// Webhooks lists webhooks.
+func (c *Client) Webhooks(ctx context.Context) ([]Webhook, error) {
+	return all[Webhook](ctx, c, c.inOrg("webhooks"), nil)
+}
+
+// Deliveries lists what went and goes to a webhook, newest first.
+func (c *Client) Deliveries(ctx context.Context, id string) ([]Delivery, error) {
+	return all[Delivery](ctx, c, c.inOrg("webhooks", id, "deliveries"), nil)
+}
+
+// DeleteWebhook ends a webhook.
+func (c *Client) DeleteWebhook(ctx context.Context, id string) error {
+	_, err := c.json(ctx, call{method: http.MethodDelete, path: c.inOrg("webhooks", id)}, nil, nil)
+	return err
+}
+
 // Tokens lists tokens.
 func (c *Client) Tokens(ctx context.Context) ([]Token, error) {
 	return all[Token](ctx, c, c.inOrg("tokens"), nil)
 }
 
-// CreateToken makes a token; expires "" means never.
-func (c *Client) CreateToken(ctx context.Context, role, expires string) (out CreatedToken, err error) {
-	_, err = c.json(ctx, call{method: http.MethodPost, path: c.inOrg("tokens")}, NewToken{Role: role, Expires: expires}, &out)
+// CreateToken makes a token.
+func (c *Client) CreateToken(ctx context.Context, t NewToken) (out CreatedToken, err error) {
+	_, err = c.json(ctx, call{method: http.MethodPost, path: c.inOrg("tokens")}, t, &out)
 	return out, err
 }
 

@@ -45,12 +45,45 @@ type Token struct {
 	CreatedAt time.Time  `json:"createdAt" doc:"when it was made"`
 	ExpiresAt *time.Time `json:"expiresAt" doc:"when it ends; null: never"`
 	RevokedAt *time.Time `json:"revokedAt" doc:"when it was revoked; null: it was not"`
+	Email     string     `json:"email" doc:"whose it is: reports of the batches made with it go there; empty: nobody"`
+}
+
+// NewWebhook asks for a webhook.
+type NewWebhook struct {
+	URL string `json:"url" maxLength:"2000" doc:"what is called: https, or http to this machine"`
+}
+
+// Webhook is an address that is called with events.
+type Webhook struct {
+	ID           int64     `json:"id" doc:"what it is called in paths"`
+	URL          string    `json:"url" doc:"what is called"`
+	CreatedAt    time.Time `json:"createdAt" doc:"when it was made"`
+	LastDelivery *Delivery `json:"lastDelivery" doc:"what was tried last; null: nothing yet"`
+}
+
+// CreatedWebhook is a webhook with its secret, which is told this once.
+type CreatedWebhook struct {
+	Webhook
+	Secret string `json:"secret" doc:"whsec_ and the key in base64, with which calls are signed; it is not told again"`
+}
+
+// Delivery is one event on its way to a webhook.
+type Delivery struct {
+	ID            string     `json:"id" doc:"the webhook-id of its calls, the same for each attempt"`
+	Event         string     `json:"event" doc:"such as batch.synced"`
+	Status        string     `json:"status" doc:"pending, delivered, or failed: given up"`
+	Attempts      int        `json:"attempts" doc:"calls until now"`
+	Answer        string     `json:"answer" doc:"what came of the latest"`
+	CreatedAt     time.Time  `json:"createdAt" doc:"when it was put on its way"`
+	LastAttemptAt *time.Time `json:"lastAttemptAt" doc:"when it was called last; null: not yet"`
+	NextAttemptAt *time.Time `json:"nextAttemptAt" doc:"when it is called next; null: not any more"`
 }
 
 // NewToken asks for a token.
 type NewToken struct {
 	Role    string `json:"role" doc:"owner, admin, operator or viewer"`
 	Expires string `json:"expires,omitempty" doc:"how long it lives, such as 720h; absent: for ever"`
+	Email   string `json:"email,omitempty" doc:"whose it is: reports of the batches made with it go there"`
 }
 
 // CreatedToken is a token with its value, which is told this once.
@@ -192,7 +225,7 @@ type BatchSpec struct {
 	BadItemLimit        *int64     `json:"badItemLimit,omitempty" doc:"how many messages of one user may be skipped: at the next one its sync ends and it is Failed (TooManyBadItems); absent: any number"`
 	Deletions           string     `json:"deletions,omitempty" doc:"keep"`
 	ResyncInterval      string     `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
-	Notify              []string   `json:"notify,omitempty" nullable:"true" doc:"mail addresses for the reports, kept with the batch; mail is not sent yet"`
+	Notify              []string   `json:"notify,omitempty" nullable:"true" doc:"mail addresses for the reports: when the batch is in step, and when it is completed"`
 	NewestFirst         bool       `json:"newestFirst,omitempty" doc:"copy a folder's newest messages first"`
 	Encoding            string     `json:"encoding,omitempty" doc:"of the CSV file, where it is not UTF-8"`
 	AllowUnknownColumns bool       `json:"allowUnknownColumns,omitempty" doc:"pass over columns of the file that are not known"`
@@ -208,7 +241,7 @@ type BatchChange struct {
 	BadItemLimit   *int64    `json:"badItemLimit,omitempty" doc:"how many messages of one user may be skipped; -1: any number"`
 	Deletions      *string   `json:"deletions,omitempty" doc:"keep"`
 	ResyncInterval *string   `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
-	Notify         *[]string `json:"notify,omitempty" doc:"mail addresses for the reports, kept with the batch; mail is not sent yet"`
+	Notify         *[]string `json:"notify,omitempty" doc:"mail addresses for the reports: when the batch is in step, and when it is completed"`
 	NewestFirst    *bool     `json:"newestFirst,omitempty" doc:"copy a folder's newest messages first; passes that run go on as they began"`
 }
 
@@ -229,7 +262,7 @@ type Batch struct {
 	BadItemLimit   *int64         `json:"badItemLimit" doc:"how many messages of one user may be skipped; null: any number"`
 	Deletions      string         `json:"deletions" doc:"keep: nothing is ever deleted at the target"`
 	ResyncInterval string         `json:"resyncInterval" doc:"between two syncs of a user"`
-	Notify         []string       `json:"notify" nullable:"false" doc:"mail addresses for the reports; mail is not sent yet"`
+	Notify         []string       `json:"notify" nullable:"false" doc:"mail addresses for the reports: when the batch is in step, and when it is completed"`
 	NewestFirst    bool           `json:"newestFirst" doc:"whether a folder's newest messages are copied first"`
 	Status         string         `json:"status" doc:"Created, Syncing, Synced, SyncedWithErrors, Stopping, Stopped, Completing, Completed, CompletedWithErrors, Failed or Removing"`
 	Counts         map[string]int `json:"counts" doc:"total, and users by status"`

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -28,10 +29,17 @@ type HTTP struct {
 	MetricsListen string
 }
 
+// Mail is how mail is sent; both empty: none is.
+type Mail struct {
+	SMTPURL  Secret // smtp://user:password@host:587, smtps://…, smtp+plain://…
+	SMTPFrom string
+}
+
 // API is the control plane's configuration.
 type API struct {
 	Common
 	HTTP
+	Mail
 	// BootstrapToken counts as an owner's while the store has no token.
 	BootstrapToken Secret
 	ResyncInterval time.Duration // the default for new batches
@@ -80,8 +88,23 @@ func (h *HTTP) table(listen string) table {
 	}
 }
 
+func (m *Mail) table() table {
+	return table{
+		{name: "SMTP_URL", secret: true, usage: "the mail server for reports: smtp://user:password@host:587 (STARTTLS), smtps://…, or smtp+plain://… without TLS", set: secretURL(&m.SMTPURL, "smtp://", "smtps://", "smtp+plain://")},
+		{name: "SMTP_FROM", usage: "the sender of reports, such as mailhaul@example.com", set: text(&m.SMTPFrom)},
+	}
+}
+
+// check returns what is wrong with m as a whole.
+func (m *Mail) check() (problems []string) {
+	if m.SMTPURL.Empty() != (m.SMTPFrom == "") {
+		problems = append(problems, "MAILHAUL_SMTP_URL and MAILHAUL_SMTP_FROM belong together: only one is set")
+	}
+	return problems
+}
+
 func (a *API) table() table {
-	return append(append(a.Common.table(), a.HTTP.table(defaultAPIListen)...),
+	return append(slices.Concat(a.Common.table(), a.HTTP.table(defaultAPIListen), a.Mail.table()),
 		setting{name: "BOOTSTRAP_TOKEN", secret: true, usage: bootstrapUsage, set: a.setBootstrapToken},
 		setting{name: "RESYNC_INTERVAL", preset: "24h", usage: "how often a synced mailbox is synced again, where its batch does not say", set: duration(&a.ResyncInterval, time.Second)},
 	)
@@ -121,7 +144,7 @@ func APIFlags(flags *pflag.FlagSet) { new(API).table().addFlags(flags) }
 func LoadAPI(flags *pflag.FlagSet, from Sources) (API, error) {
 	var a API
 	problems := a.table().load(flags, from)
-	return a, problemsError(append(problems, a.HTTP.check()...))
+	return a, problemsError(slices.Concat(problems, a.HTTP.check(), a.Mail.check()))
 }
 
 // WorkerFlags defines the worker's flags.

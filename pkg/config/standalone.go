@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -12,6 +13,7 @@ import (
 type Standalone struct {
 	Common
 	HTTP
+	Mail
 	BootstrapToken Secret
 	ResyncInterval time.Duration
 	Concurrency    int
@@ -32,7 +34,7 @@ func (s *Standalone) table() table {
 			t[i].preset = "true" // one machine, one operator: the mail servers are often beside it
 		}
 	}
-	t = append(t, s.HTTP.table(defaultAPIListen)...)
+	t = slices.Concat(t, s.HTTP.table(defaultAPIListen), s.Mail.table())
 	return append(t,
 		setting{name: "BOOTSTRAP_TOKEN", secret: true, usage: bootstrapUsage, set: func(v string) error {
 			err := api.setBootstrapToken(v)
@@ -55,5 +57,5 @@ func StandaloneFlags(flags *pflag.FlagSet) { new(Standalone).table().addFlags(fl
 func LoadStandalone(flags *pflag.FlagSet, from Sources) (Standalone, error) {
 	var s Standalone
 	problems := s.table().load(flags, from)
-	return s, problemsError(append(problems, s.HTTP.check()...))
+	return s, problemsError(slices.Concat(problems, s.HTTP.check(), s.Mail.check()))
 }

@@ -16,6 +16,7 @@ type Store interface {
 	Batches
 	Users
 	Reports
+	Webhooks
 	Fleet
 }
 

@@ -2,7 +2,6 @@ package control
 
 import (
 	"encoding/hex"
-	"net/mail"
 	"path"
 	"regexp"
 	"slices"
@@ -92,8 +91,8 @@ func (c *Control) completeBatchSpec(s *migration.BatchSpec) error {
 		}
 	}
 	for _, address := range s.Notify {
-		if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
-			return fault(migration.InvalidArgument, "notify: %q is no mail address", migration.Clean(address))
+		if err := checkMailAddress("notify", address); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -29,9 +29,10 @@ type NewToken struct {
 	Warning string
 }
 
-// CreateToken makes a token; expires 0 means never. Owner tokens belong to no
-// organisation and are given by owners alone.
-func (c *Control) CreateToken(ctx context.Context, a Actor, org string, role migration.Role, expires time.Duration) (NewToken, error) {
+// CreateToken makes a token; expires 0 means never. Reports of the batches that are
+// made with it go to email, "" for nobody. Owner tokens belong to no organisation and
+// are given by owners alone.
+func (c *Control) CreateToken(ctx context.Context, a Actor, org string, role migration.Role, expires time.Duration, email string) (NewToken, error) {
 	o, err := c.enter(ctx, a, org, migration.Admin)
 	if err != nil {
 		return NewToken{}, err
@@ -45,6 +46,11 @@ func (c *Control) CreateToken(ctx context.Context, a Actor, org string, role mig
 	if expires < 0 || expires > 0 && expires < time.Minute {
 		return NewToken{}, fault(migration.InvalidArgument, "a token lives a minute at least, not %s", expires)
 	}
+	if email != "" {
+		if err := checkMailAddress("email", email); err != nil {
+			return NewToken{}, err
+		}
+	}
 	before, err := c.store.CountTokens(ctx)
 	if err != nil {
 		return NewToken{}, fmt.Errorf("count tokens: %w", err)
@@ -52,7 +58,7 @@ func (c *Control) CreateToken(ctx context.Context, a Actor, org string, role mig
 	t := NewToken{Value: migration.NewSecret(tokenPrefix + rand.Text() + rand.Text()[:6])}
 	t.Token = migration.Token{
 		ID: newTokenID(), OrgID: o.ID, Role: role,
-		Hash: HashToken(t.Value.Reveal()), CreatedAt: c.now(),
+		Hash: HashToken(t.Value.Reveal()), CreatedAt: c.now(), Email: email,
 	}
 	if role == migration.Owner {
 		t.OrgID = 0

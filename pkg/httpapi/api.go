@@ -79,6 +79,7 @@ func New(c Config) http.Handler {
 	a.userRoutes()
 	a.fleetRoutes()
 	a.reportRoutes()
+	a.webhookRoutes()
 	a.eventRoutes()
 	a.describeProblems()
 	v1 := a.guard(a.authenticate(a.slurp(a.once(a.mux))))

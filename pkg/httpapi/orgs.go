@@ -100,7 +100,7 @@ func (a *api) tokenRoutes() {
 			if expires, err = parseDuration("expires", in.Body.Expires); err != nil {
 				return nil, err
 			}
-			t, err := c.CreateToken(ctx, who, in.Org, migration.Role(in.Body.Role), expires)
+			t, err := c.CreateToken(ctx, who, in.Org, migration.Role(in.Body.Role), expires, in.Body.Email)
 			if err != nil {
 				return nil, err
 			}

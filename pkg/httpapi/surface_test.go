@@ -20,6 +20,7 @@ func TestOpenAPIDescribesEveryPath(t *testing.T) {
 	paths := a.json(t)["paths"].(map[string]any)
 	for path, methods := range map[string]string{
 		"/v1/orgs": "post get", "/v1/orgs/{org}": "get delete", "/v1/orgs/{org}/audit": "get", "/v1/orgs/{org}/usage": "get",
+		"/v1/orgs/{org}/webhooks": "post get", "/v1/orgs/{org}/webhooks/{id}": "get delete", "/v1/orgs/{org}/webhooks/{id}/deliveries": "get",
 		"/v1/orgs/{org}/tokens": "post get", "/v1/orgs/{org}/tokens/{id}": "get delete",
 		"/v1/orgs/{org}/endpoints": "post get", "/v1/orgs/{org}/endpoints/{name}": "get patch delete", "/v1/orgs/{org}/endpoints/{name}/test": "post",
 		"/v1/orgs/{org}/batches": "post get", "/v1/orgs/{org}/batches/{name}": "get patch delete",

@@ -75,7 +75,7 @@ func usageWire(months []migration.MonthUsage) client.Usage {
 func tokenWire(t migration.Token) client.Token {
 	return client.Token{
 		ID: t.ID, Role: string(t.Role), CreatedAt: t.CreatedAt.UTC(),
-		ExpiresAt: when(t.ExpiresAt), RevokedAt: when(t.RevokedAt),
+		ExpiresAt: when(t.ExpiresAt), RevokedAt: when(t.RevokedAt), Email: t.Email,
 	}
 }
 

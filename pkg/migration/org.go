@@ -40,6 +40,7 @@ type Token struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero: never
 	RevokedAt time.Time // zero: not
+	Email     string    // whose it is, "" for nobody's: reports of its batches go there
 }
 
 // Event is one line of the append-only log that live views, notifications and the

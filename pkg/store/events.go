@@ -53,8 +53,12 @@ func (s *Store) Audit(ctx context.Context, orgID int64, beforeID int64, limit in
 }
 
 func (s *Store) events(ctx context.Context, query string, args ...any) ([]migration.Event, error) {
+	return eventsIn(ctx, s.r, query, args...)
+}
+
+func eventsIn(ctx context.Context, q querier, query string, args ...any) ([]migration.Event, error) {
 	var out []migration.Event
-	err := each(ctx, s.r, func(rows *sql.Rows) error {
+	err := each(ctx, q, func(rows *sql.Rows) error {
 		var e migration.Event
 		if err := rows.Scan(&e.ID, &e.OrgID, &e.BatchID, &e.UserID, &e.Kind, &e.Actor, timeInto{&e.At}, jsonInto{&e.Data}); err != nil {
 			return err

@@ -70,7 +70,26 @@ func (s *Store) Release(ctx context.Context, token int64, dead bool, next migrat
 		if h.running {
 			h.totals = h.totals.Add(h.last)
 		}
-		return s.end(ctx, tx, h, asked(next, h.state, h.Kind, s.now()), h.totals, h.last, h.Unsettled || dead)
+		next := asked(next, h.state, h.Kind, s.now())
+		if next.Status == migration.UserFailed {
+			if err := s.noteFailure(ctx, tx, h, next); err != nil {
+				return err
+			}
+		}
+		return s.end(ctx, tx, h, next, h.totals, h.last, h.Unsettled || dead)
+	})
+}
+
+// noteFailure adds the event of a user that failed because its passes died: there is no
+// pass left that would.
+func (s *Store) noteFailure(ctx context.Context, tx *sql.Tx, h *holder, next migration.UserState) error {
+	var email string
+	if err := tx.QueryRowContext(ctx, `SELECT email FROM users WHERE id = $1`, h.UserID).Scan(&email); err != nil {
+		return err
+	}
+	return addEvent(ctx, tx, migration.Event{
+		OrgID: h.orgID, BatchID: h.batchID, UserID: h.UserID, Kind: migration.EventUserFailed, At: s.now(),
+		Data: map[string]any{"emailAddress": email, "status": string(next.Status), "pass": string(h.Kind), "code": string(next.Code), "reason": next.Reason},
 	})
 }
 

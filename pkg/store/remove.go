@@ -107,6 +107,10 @@ func (s *Store) purgeBatches(ctx context.Context) (total int, err error) {
 			if err != nil || n == 0 {
 				return err
 			}
+			// What is still on its way goes out, and is deleted then (EndDelivery).
+			if _, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE batch_id = $1 AND due_at IS NULL`, id); err != nil {
+				return err
+			}
 			if _, err := tx.ExecContext(ctx, `DELETE FROM events WHERE batch_id = $1 AND batch_id <> 0 AND actor = ''`, id); err != nil {
 				return err
 			}

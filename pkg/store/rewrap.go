@@ -16,6 +16,7 @@ var sealedColumns = []struct {
 }{
 	{"endpoints", []string{"admin_secret"}, 0},
 	{"users", []string{"source_secret", "target_secret"}, 1 << 61},
+	{"webhooks", []string{"secret"}, 1 << 62},
 }
 
 // RewrapSecrets walks over the rows that hold sealed secrets, from afterID on (0: the

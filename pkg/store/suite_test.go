@@ -88,6 +88,7 @@ func suite(t *testing.T, place func(t *testing.T) opener) {
 		{"records", testRecords},
 		{"progress", testProgress},
 		{"usage", testUsage},
+		{"deliveries", testDeliveries},
 		{"endpoints at rest", testRests},
 		{"traffic", testTraffic},
 		{"throttled endpoint", testThrottle},

@@ -10,19 +10,19 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-const tokenColumns = `id, org_id, role, hash, created_at, expires_at, revoked_at`
+const tokenColumns = `id, org_id, role, hash, created_at, expires_at, revoked_at, email`
 
 func scanToken(row interface{ Scan(...any) error }) (migration.Token, error) {
 	var t migration.Token
-	err := row.Scan(&t.ID, &t.OrgID, &t.Role, &t.Hash, timeInto{&t.CreatedAt}, timeInto{&t.ExpiresAt}, timeInto{&t.RevokedAt})
+	err := row.Scan(&t.ID, &t.OrgID, &t.Role, &t.Hash, timeInto{&t.CreatedAt}, timeInto{&t.ExpiresAt}, timeInto{&t.RevokedAt}, &t.Email)
 	return t, err
 }
 
 // CreateToken stores a token by its hash.
 func (s *Store) CreateToken(ctx context.Context, t migration.Token) error {
 	return s.write(ctx, "create token", func(tx *sql.Tx) error {
-		n, err := execN(ctx, tx, `INSERT INTO tokens (`+tokenColumns+`) VALUES (`+values(1, 7)+`) ON CONFLICT DO NOTHING`,
-			t.ID, t.OrgID, string(t.Role), t.Hash, at(t.CreatedAt), at(t.ExpiresAt), at(t.RevokedAt))
+		n, err := execN(ctx, tx, `INSERT INTO tokens (`+tokenColumns+`) VALUES (`+values(1, 8)+`) ON CONFLICT DO NOTHING`,
+			t.ID, t.OrgID, string(t.Role), t.Hash, at(t.CreatedAt), at(t.ExpiresAt), at(t.RevokedAt), t.Email)
 		if err == nil && n == 0 {
 			return conflict("this token exists already")
 		}

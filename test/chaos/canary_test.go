@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mailhaul/mailhaul/pkg/client"
 	"github.com/mailhaul/mailhaul/pkg/vault"
 	"github.com/mailhaul/mailhaul/test/canary"
 )
@@ -76,7 +77,7 @@ const refused = "refused"
 // passes and in requests that are refused.
 func (f *fleet) plant() {
 	f.t.Helper()
-	made, err := f.client(0).CreateToken(f.t.Context(), "owner", "")
+	made, err := f.client(0).CreateToken(f.t.Context(), client.NewToken{Role: "owner"})
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -184,7 +184,7 @@ func (s *service) knownTables() {
 	known := []string{
 		"batches", "users", "items", "receipts", "records", "journal", // empty
 		"orgs", "tokens", "events", "idempotency", "endpoints", "leases", "lease_tokens", "usage", "reports", "chores",
-		"workers", "endpoint_traffic",
+		"workers", "endpoint_traffic", "notified", "webhooks", "deliveries",
 	}
 	for _, row := range s.query(`SELECT name FROM sqlite_master WHERE type = 'table'`) {
 		name, _ := row[0].(string)
