@@ -110,12 +110,14 @@ func TestAdvance(t *testing.T) {
 			UserState{Status: UserNeedsCredentials, Code: AuthFailed, Reason: "why"},
 		},
 		{
-			"nor one that worked, with yesterday's success", UserState{Status: UserSyncing, LoggedInAt: noon.Add(-24 * time.Hour)},
+			"nor one that worked, with yesterday's success",
+			UserState{Status: UserSyncing, LoggedInAt: noon.Add(-24 * time.Hour)},
 			Result{Kind: FirstSync, Fault: fault(AuthFailed, ScopeUser, 0)},
 			UserState{Status: UserNeedsCredentials, Code: AuthFailed, Reason: "why"},
 		},
 		{
-			"credentials that worked today get one more try", UserState{Status: UserSyncing, LoggedInAt: noon.Add(-23 * time.Hour)},
+			"credentials that worked today get one more try",
+			UserState{Status: UserSyncing, LoggedInAt: noon.Add(-23 * time.Hour)},
 			Result{Kind: FirstSync, Fault: fault(AuthFailed, ScopeUser, 0)},
 			UserState{Status: UserWaiting, Code: AuthFailed, Reason: "why", NextRunAt: noon.Add(10 * time.Minute)},
 		},
