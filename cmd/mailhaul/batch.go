@@ -41,7 +41,7 @@ func newBatchCommand(g *global) *cobra.Command {
 	}
 	cmd.AddCommand(newBatchNow(g, "sync", "Sync all users now", "in step", lastSyncs),
 		newBatchNow(g, "verify", "Compare both sides of every synced user; see report receipts", "the same on both sides", receipts),
-		newBatchComplete(g), newBatchWatch(g), newBatchWait(g), newBatchDelete(g), newBatchAddUsers(g), newBatchSet(g))
+		newBatchComplete(g), newBatchReverse(g), newBatchWatch(g), newBatchWait(g), newBatchDelete(g), newBatchAddUsers(g), newBatchSet(g))
 	return cmd
 }
 
@@ -312,6 +312,20 @@ func newBatchComplete(g *global) *cobra.Command {
 			return err
 		}
 		return g.emitBatch(c.CompleteBatch(cmd.Context(), args[0], t))
+	}
+	return cmd
+}
+
+func newBatchReverse(g *global) *cobra.Command {
+	var name string
+	cmd := &cobra.Command{Use: "reverse NAME", Short: "Make a batch that moves the mailboxes back, of one that is completed or stopped; it is not started", Args: cobra.ExactArgs(1)}
+	cmd.Flags().StringVar(&name, "name", "", "name of the new batch (default: NAME-back)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := g.client()
+		if err != nil {
+			return err
+		}
+		return g.emitBatch(c.ReverseBatch(cmd.Context(), args[0], name))
 	}
 	return cmd
 }

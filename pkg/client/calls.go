@@ -180,6 +180,12 @@ func (c *Client) CompleteBatch(ctx context.Context, batch string, at *time.Time)
 	return out, err
 }
 
+// ReverseBatch makes a batch in the other direction; name may be empty.
+func (c *Client) ReverseBatch(ctx context.Context, batch, name string) (out Batch, err error) {
+	_, err = c.json(ctx, call{method: http.MethodPost, path: c.inOrg("batches", batch, "reverse")}, Reversal{Name: name}, &out)
+	return out, err
+}
+
 // Removal is how a batch is removed.
 type Removal struct {
 	Force      bool

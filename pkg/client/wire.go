@@ -340,6 +340,11 @@ type Folders struct {
 	Total int64 `json:"total" doc:"to be synced"`
 }
 
+// Reversal names the batch that a batch is reversed by.
+type Reversal struct {
+	Name string `json:"name,omitempty" maxLength:"64" doc:"name of the new batch; absent: the reversed one's with -back"`
+}
+
 // Move names the batch that a user is moved to.
 type Move struct {
 	To string `json:"to" maxLength:"64" doc:"name of a batch between the same endpoints"`

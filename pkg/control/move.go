@@ -22,6 +22,9 @@ func (c *Control) MoveUser(ctx context.Context, a Actor, org, batch, email, to s
 	if err := mayJoin(from, into); err != nil {
 		return migration.User{}, err
 	}
+	if err := c.notMovedBack(ctx, from, email); err != nil {
+		return migration.User{}, err
+	}
 	u, err = c.store.ChangeUser(ctx, u.ID, func(u *migration.User) error {
 		switch {
 		case u.BatchID != from.ID:

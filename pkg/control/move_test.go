@@ -19,6 +19,9 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
+// record is the head of an empty folder's record.
+const record = `{"v":1,"target":"INBOX"}`
+
 // syncOne admits and claims a user, writes a record, and ends the pass with result.
 func (o *office) syncOne(t *testing.T, result migration.Result) {
 	t.Helper()
@@ -26,7 +29,7 @@ func (o *office) syncOne(t *testing.T, result migration.Result) {
 	leases, err := o.store.LiveLeases(t.Context())
 	must(t, err)
 	l := leases[0]
-	must(t, o.store.Commit(t.Context(), l.Token, migration.Window{Folder: "INBOX", Head: []byte("h"), Append: []byte("j"), Tally: result.Tally}))
+	must(t, o.store.Commit(t.Context(), l.Token, migration.Window{Folder: "INBOX", Head: []byte(record), Append: []byte{0, 0}, Tally: result.Tally}))
 	u, err := o.store.UserByID(t.Context(), l.UserID)
 	must(t, err)
 	result.Kind = l.Kind
@@ -132,7 +135,7 @@ func TestAMovedUsersRecordsAreFoundByItsNextPass(t *testing.T) {
 	leases, err := o.store.LiveLeases(ctx)
 	must(t, err)
 	records, err := o.store.Records(ctx, leases[0].Token)
-	if err != nil || len(records) != 1 || string(records[0].Head) != "h" {
+	if err != nil || len(records) != 1 || string(records[0].Head) != record {
 		t.Errorf("records %+v, error %v", records, err)
 	}
 }

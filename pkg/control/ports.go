@@ -60,6 +60,13 @@ type Batches interface {
 	// CreateBatch stores the batch and its users, or nothing: an error of the sequence
 	// undoes all. A mailbox that is in another live batch fails it.
 	CreateBatch(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (int, error)
+	// ReverseBatch stores a batch with the users that turn makes of another's, and their
+	// records turned round by records; a Conflict while a pass of that batch is under way.
+	ReverseBatch(ctx context.Context, b *migration.Batch, of int64, turn func(migration.User) (migration.User, bool),
+		records func([]migration.FolderRecord) ([]migration.FolderRecord, error)) (int, error)
+	// MovedBack names a live batch, not stopped, that moves users of the batch (or the one of email)
+	// the other way; "" where there is none.
+	MovedBack(ctx context.Context, batchID int64, email string) (string, error)
 	AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error)
 	// LiveMailboxes answers which of the addresses are in another live batch, and its
 	// name: "" where it is another organisation's.

@@ -88,6 +88,18 @@ func (a *api) verbRoutes() {
 				return answerBatch(v.do(ctx, who, in.Org, in.Name))
 			})
 	}
+	route(a, migration.Operator, http.MethodPost, batchPath+"/reverse", "reverseBatch", "Make a batch in the other direction, for a move back; it is not started",
+		func(ctx context.Context, who control.Actor, in *struct {
+			BatchPath
+			Body *client.Reversal
+		},
+		) (*batchOut, error) {
+			name := ""
+			if in.Body != nil {
+				name = in.Body.Name
+			}
+			return answerBatch(c.ReverseBatch(ctx, who, in.Org, in.Name, name))
+		}, status(http.StatusCreated))
 	route(a, migration.Operator, http.MethodPost, batchPath+"/complete", "completeBatch", "Sync a last time, then no more",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath

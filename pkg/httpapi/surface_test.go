@@ -27,7 +27,7 @@ func TestOpenAPIDescribesEveryPath(t *testing.T) {
 		"/v1/orgs/{org}/batches/{name}/start": "post", "/v1/orgs/{org}/batches/{name}/stop": "post", "/v1/orgs/{org}/batches/{name}/sync": "post",
 		"/v1/orgs/{org}/batches/{name}/complete": "post", "/v1/orgs/{org}/batches/{name}/verify": "post",
 		"/v1/orgs/{org}/batches/{name}/users": "get post", "/v1/orgs/{org}/batches/{name}/users/{email}": "get delete",
-		"/v1/orgs/{org}/batches/{name}/users/{email}/retry": "post", "/v1/orgs/{org}/batches/{name}/users/{email}/move": "post", "/v1/orgs/{org}/batches/{name}/users/{email}/credentials": "post",
+		"/v1/orgs/{org}/batches/{name}/users/{email}/retry": "post", "/v1/orgs/{org}/batches/{name}/users/{email}/move": "post", "/v1/orgs/{org}/batches/{name}/reverse": "post", "/v1/orgs/{org}/batches/{name}/users/{email}/credentials": "post",
 		"/v1/orgs/{org}/batches/{name}/items": "get", "/v1/orgs/{org}/batches/{name}/reports/{report}": "get", "/v1/orgs/{org}/batches/{name}/events": "get",
 		"/v1/workers": "get", "/v1/workers/{id}/drain": "post", "/v1/orgs/{org}/fleet": "get", "/v1/orgs/{org}/batches/{name}/users/{email}/why": "get",
 	} {

@@ -57,6 +57,9 @@ type head struct {
 	// AgainBelow is set while messages are copied a second time because the target
 	// they were delivered to is no more: those with a UID below it.
 	AgainBelow mailbox.UID `json:"again,omitempty"`
+	// Unproven is set in a record that was turned round, until a pass has looked which of
+	// the messages are at the target.
+	Unproven bool `json:"unproven,omitempty"`
 	// Was is the source folder's name before it was renamed.
 	Was string `json:"was,omitempty"`
 	// Gone is set once it was counted what was moved out of a folder that is no more.

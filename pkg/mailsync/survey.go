@@ -23,6 +23,9 @@ func (p *lane) survey(ctx context.Context) ([]*work, error) {
 	}
 	p.assignAll(l)
 	voidRecords(p.all)
+	if err := p.proveReversed(ctx); err != nil {
+		return nil, err
+	}
 	p.watchMoves()
 	if err := p.retryTooLarge(ctx); err != nil {
 		return nil, err

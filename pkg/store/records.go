@@ -20,13 +20,18 @@ func (s *Store) Records(ctx context.Context, token int64) ([]migration.FolderRec
 		return nil, fmt.Errorf("read records: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // nothing was written
-	h, err := s.holds(ctx, tx, token)
+	userID, err := s.holds(ctx, tx, token)
 	if err != nil {
 		return nil, fmt.Errorf("read records: %w", err)
 	}
+	return recordsOf(ctx, tx, userID)
+}
+
+// recordsOf reads a user's records.
+func recordsOf(ctx context.Context, tx querier, userID int64) ([]migration.FolderRecord, error) {
 	var out []migration.FolderRecord
 	at := map[int64]int{}
-	err = each(ctx, tx, func(rows *sql.Rows) error {
+	err := each(ctx, tx, func(rows *sql.Rows) error {
 		var id int64
 		var r migration.FolderRecord
 		if err := rows.Scan(&id, &r.Folder, &r.Head); err != nil {
@@ -36,7 +41,7 @@ func (s *Store) Records(ctx context.Context, token int64) ([]migration.FolderRec
 		at[id] = len(out)
 		out = append(out, r)
 		return nil
-	}, `SELECT id, folder, head FROM records WHERE user_id = $1 ORDER BY folder`, h)
+	}, `SELECT id, folder, head FROM records WHERE user_id = $1 ORDER BY folder`, userID)
 	if err != nil {
 		return nil, fmt.Errorf("read records: %w", err)
 	}
@@ -50,7 +55,7 @@ func (s *Store) Records(ctx context.Context, token int64) ([]migration.FolderRec
 			out[i].Journal = append(out[i].Journal, data)
 		}
 		return nil
-	}, `SELECT j.record_id, j.data FROM records r JOIN journal j ON j.record_id = r.id WHERE r.user_id = $1 ORDER BY j.record_id, j.seq`, h)
+	}, `SELECT j.record_id, j.data FROM records r JOIN journal j ON j.record_id = r.id WHERE r.user_id = $1 ORDER BY j.record_id, j.seq`, userID)
 	if err != nil {
 		return nil, fmt.Errorf("read journals: %w", err)
 	}

@@ -62,6 +62,7 @@ func suite(t *testing.T, place func(t *testing.T) opener) {
 		{"add many users", testAddManyUsers},
 		{"list users", testListUsers},
 		{"change user", testChangeUser},
+		{"reverse batch", testReverseBatch},
 		{"verbs", testVerbs},
 		{"summary", testSummary},
 		{"summary equals users", testSummaryProperty},

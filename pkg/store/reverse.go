@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// ReverseBatch stores the batch b with users made by turn from those of the batch that
+// is moved back, and what is known of their messages turned round by records, in one
+// transaction: all of it or nothing. turn passes over a user with false. While a pass of
+// that batch is under way or awaited it is a conflict.
+func (s *Store) ReverseBatch(ctx context.Context, b *migration.Batch, of int64, turn func(migration.User) (migration.User, bool),
+	records func([]migration.FolderRecord) ([]migration.FolderRecord, error),
+) (n int, err error) {
+	made := *b
+	err = s.writeStream(ctx, "reverse batch", func(tx *sql.Tx) error {
+		if err := s.takeBatch(ctx, tx, of); err != nil {
+			return err
+		}
+		var passes int
+		err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM users WHERE batch_id = $1 AND`+leased, of).Scan(&passes)
+		if err == nil && passes > 0 {
+			err = conflict("%d passes of it have not ended yet: try again in a minute", passes)
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.insertBatch(ctx, tx, &made); err != nil {
+			return err
+		}
+		im := &importer{s: s, tx: tx, batch: &made, now: s.now()}
+		for after := ""; ; {
+			users, err := usersAfter(ctx, tx, of, after)
+			if err != nil || len(users) == 0 {
+				return errors.Join(err, im.finish(ctx))
+			}
+			after = addressKey(users[len(users)-1].EmailAddress)
+			k, err := im.turnRound(ctx, users, turn, records)
+			if err != nil {
+				return err
+			}
+			n += k
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	s.analyze(ctx, n)
+	*b = made
+	return n, nil
+}
+
+func usersAfter(ctx context.Context, tx *sql.Tx, batchID int64, after string) (users []migration.User, err error) {
+	err = each(ctx, tx, func(rows *sql.Rows) error {
+		u, err := scanUser(rows)
+		users = append(users, u)
+		return err
+	}, listUsers, batchID, after, askAtOnce, "")
+	return users, err
+}
+
+// turnRound adds the users that turn makes of these, with their records.
+func (im *importer) turnRound(ctx context.Context, users []migration.User, turn func(migration.User) (migration.User, bool),
+	records func([]migration.FolderRecord) ([]migration.FolderRecord, error),
+) (int, error) {
+	var turned []migration.User
+	var emails []string
+	old := map[string]int64{}
+	for _, u := range users {
+		if t, ok := turn(u); ok {
+			turned, emails = append(turned, t), append(emails, t.EmailAddress)
+			old[addressKey(t.EmailAddress)] = u.ID
+		}
+	}
+	if len(turned) == 0 {
+		return 0, nil
+	}
+	if _, err := im.add(ctx, turned); err != nil {
+		return 0, err
+	}
+	there, err := usersByEmail(ctx, im.tx, im.batch.ID, emails)
+	if err != nil {
+		return 0, err
+	}
+	for _, u := range there {
+		known, err := recordsOf(ctx, im.tx, old[addressKey(u.EmailAddress)])
+		if err == nil {
+			known, err = records(known)
+		}
+		for i := 0; err == nil && i < len(known); i++ {
+			h := &holder{Lease: migration.Lease{UserID: u.ID}, orgID: u.OrgID}
+			w := migration.Window{Folder: known[i].Folder, Head: known[i].Head}
+			for _, entry := range known[i].Journal {
+				w.Append = entry
+				if err = writeRecord(ctx, im.tx, h, w); err != nil {
+					break
+				}
+			}
+		}
+		if err != nil {
+			return 0, fmt.Errorf("turn the records of %q round: %w", u.EmailAddress, err)
+		}
+	}
+	return len(turned), nil
+}
+
+// MovedBack answers the name of a live batch in the other direction, not stopped, that has
+// users of this one, or the one of that address where email is not empty; "" where there
+// is none.
+func (s *Store) MovedBack(ctx context.Context, batchID int64, email string) (name string, err error) {
+	err = s.r.QueryRowContext(ctx, `SELECT rb.name FROM batches b
+		JOIN batches rb ON rb.org_id = b.org_id AND rb.source_endpoint_id = b.target_endpoint_id AND rb.target_endpoint_id = b.source_endpoint_id
+		JOIN users u ON u.batch_id = b.id JOIN users r ON r.batch_id = rb.id AND r.email_key = u.email_key
+		WHERE b.id = $1 AND b.source_endpoint_id <> b.target_endpoint_id AND ($2 = '' OR u.email_key = $2) AND NOT rb.removing AND NOT r.removing
+			AND r.status NOT IN ('Completed', 'CompletedWithWarnings')
+			AND (NOT rb.stopped OR EXISTS (SELECT 1 FROM leases l WHERE l.user_id = r.id)) LIMIT 1`, batchID, addressKey(email)).Scan(&name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("look for a batch in the other direction: %w", err)
+	}
+	return name, nil
+}
