@@ -209,7 +209,7 @@ func (l *link) session(ctx context.Context) (mailbox.Session, error) {
 	if err != nil {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.further {
+		if l.further && context.Cause(ctx) == nil {
 			l.refused = err
 		}
 		return nil, err

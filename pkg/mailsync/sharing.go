@@ -235,7 +235,10 @@ func (h *hand) written() {
 
 // help copies pieces of another lane's folder.
 func (p *lane) help(ctx context.Context, s *sharing, w *writer) error {
-	if err := p.connect(ctx); err != nil {
+	opening, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	defer context.AfterFunc(s.over, func() { stop(errAborted) })() // nobody waits for who comes too late
+	if err := p.connect(opening); err != nil {
 		return p.noHelp(ctx, s, err)
 	}
 	h := &hand{sharing: s, opened: make(chan error, 1)}
