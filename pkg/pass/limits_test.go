@@ -106,7 +106,8 @@ func TestAPassToldThatTheDayIsOverWaitsForTheNext(t *testing.T) {
 		if order.Rest != nil {
 			want = migration.UserState{Status: migration.UserWaiting, Yielded: true, NextRunAt: rest.Until, Code: rest.Code, Reason: rest.Reason}
 		}
-		if u.UserState != want {
+		want.LoggedInAt = u.LoggedInAt // it got in
+		if u.UserState != want || u.LoggedInAt.IsZero() {
 			t.Errorf("told %+v the user is %+v, want %+v", order, u.UserState, want)
 		}
 	}
