@@ -130,6 +130,7 @@ func (f *endpointFlags) add(cmd *cobra.Command) {
 	fl.IntVar(&f.MaxConcurrentMigrations, "max-concurrent-migrations", 0, "mailboxes at once over the whole fleet (20)")
 	fl.IntVar(&f.MaxConcurrentIncrementalSyncs, "max-concurrent-incremental-syncs", 0, "of those, resyncs (10)")
 	fl.IntVar(&f.ConnectionsPerMailbox, "connections-per-mailbox", 0, "connections at once for one mailbox, 1 to 16 (1)")
+	fl.BoolVar(&f.Compress, "compress", false, "compress connections where the server can do it (RFC 4978): for slow lines")
 	fl.StringVar(&f.Hours, "hours", "", "when it may be used, such as 'Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 Europe/Berlin' (always; zone UTC)")
 	fl.Var(bytesFlag{&f.DailyBytes}, "daily-bytes", "bytes of messages a day (UTC), such as 2500M; 0 for no limit")
 	fl.Var(bytesFlag{&f.BytesPerSecond}, "bytes-per-second", "over the whole fleet, such as 10M; 0 for no limit")
@@ -176,6 +177,7 @@ func newEndpointSet(g *global) *cobra.Command {
 			"max-concurrent-migrations":        func() { in.MaxConcurrentMigrations = &f.MaxConcurrentMigrations },
 			"max-concurrent-incremental-syncs": func() { in.MaxConcurrentIncrementalSyncs = &f.MaxConcurrentIncrementalSyncs },
 			"connections-per-mailbox":          func() { in.ConnectionsPerMailbox = &f.ConnectionsPerMailbox },
+			"compress":                         func() { in.Compress = &f.Compress },
 			"hours":                            func() { in.Hours = &f.Hours },
 			"daily-bytes":                      func() { in.DailyBytes = &f.DailyBytes },
 			"bytes-per-second":                 func() { in.BytesPerSecond = &f.BytesPerSecond },

@@ -16,7 +16,7 @@ import (
 
 func newSyncCommand(g *global) *cobra.Command {
 	var p pairFlags
-	var dryRun, verify, newestFirst bool
+	var dryRun, verify, newestFirst, compress bool
 	var maxSize int64
 	connections := connectionsFlag(1)
 	cmd := &cobra.Command{
@@ -37,11 +37,13 @@ target already is recognised and not copied again. It may be killed at any momen
 	cmd.Flags().Int64Var(&maxSize, "max-message-size", 0, "leave out messages larger than this, in bytes; 0: the target's own limit")
 	cmd.Flags().BoolVar(&newestFirst, "newest-first", false, "copy a folder's newest messages first")
 	cmd.Flags().Var(&connections, "connections", "connections at once to each side, 1 to 16: a help where a server is slow on each")
+	cmd.Flags().BoolVar(&compress, "compress", false, "compress the connections where a server can do it (RFC 4978): for slow lines")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		pair, err := p.pair(g)
 		if err != nil {
 			return err
 		}
+		pair.Source.Compress, pair.Target.Compress = compress, compress
 		staySmall()
 		pair.MaxMessageSize, pair.DryRun, pair.NewestFirst, pair.Connections = maxSize, dryRun, newestFirst, int(connections)
 		watch, done := g.watchTally()

@@ -59,7 +59,7 @@ func (d dialer) opener(b budgets) func(a pass.Account) mailbox.Opener {
 	return func(a pass.Account) mailbox.Opener {
 		return imapmail.NewOpener(imapmail.Account{
 			Host: a.Host, Port: a.Port, Security: a.Security, Trust: a.Trust, User: a.User, AuthorizationID: a.AuthorizationID,
-			Password: a.Password, Side: a.Side, Root: a.Root, Quirks: quirksOf(a.Preset),
+			Password: a.Password, Side: a.Side, Root: a.Root, Compress: a.Compress, Quirks: quirksOf(a.Preset),
 		}, imapmail.Options{Dial: d, Pace: b.Bytes(a.EndpointID)})
 	}
 }
@@ -76,7 +76,7 @@ type tester struct{ dial dialer }
 func (t tester) Test(ctx context.Context, p control.Probe) []control.Stage {
 	stages := imapmail.Test(ctx, imapmail.Account{
 		Host: p.Host, Port: p.Port, Security: p.Security, Trust: p.Trust, User: p.User, AuthorizationID: p.AuthorizationID, Password: p.Password,
-		Quirks: quirksOf(p.Preset),
+		Compress: p.Compress, Quirks: quirksOf(p.Preset),
 	}, imapmail.Options{Dial: t.dial})
 	out := make([]control.Stage, len(stages))
 	for i, s := range stages {

@@ -108,6 +108,7 @@ type EndpointSpec struct {
 	MaxConcurrentMigrations       int    `json:"maxConcurrentMigrations,omitempty" doc:"passes at once over the whole fleet (20)"`
 	MaxConcurrentIncrementalSyncs int    `json:"maxConcurrentIncrementalSyncs,omitempty" doc:"of those, resyncs (10)"`
 	ConnectionsPerMailbox         int    `json:"connectionsPerMailbox,omitempty" doc:"connections at once for one mailbox, 1 to 16 (1); the smaller one of source and target counts"`
+	Compress                      bool   `json:"compress,omitempty" doc:"compress connections (RFC 4978) where the server can do it: for slow lines"`
 	Hours                         string `json:"hours,omitempty" doc:"when it may be used, such as Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 Europe/Berlin; empty: always"`
 	DailyBytes                    int64  `json:"dailyBytes,omitempty" doc:"bytes of messages a day (UTC); 0: no limit"`
 	BytesPerSecond                int64  `json:"bytesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
@@ -137,6 +138,7 @@ type EndpointChange struct {
 	MaxConcurrentMigrations       *int    `json:"maxConcurrentMigrations,omitempty" doc:"passes at once over the whole fleet"`
 	MaxConcurrentIncrementalSyncs *int    `json:"maxConcurrentIncrementalSyncs,omitempty" doc:"of those, resyncs"`
 	ConnectionsPerMailbox         *int    `json:"connectionsPerMailbox,omitempty" doc:"connections at once for one mailbox, 1 to 16; the smaller one of source and target counts"`
+	Compress                      *bool   `json:"compress,omitempty" doc:"compress connections (RFC 4978) where the server can do it: for slow lines"`
 	Hours                         *string `json:"hours,omitempty" doc:"when it may be used, such as Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 Europe/Berlin; empty: always"`
 	DailyBytes                    *int64  `json:"dailyBytes,omitempty" doc:"bytes of messages a day (UTC); 0: no limit"`
 	BytesPerSecond                *int64  `json:"bytesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
@@ -160,6 +162,7 @@ type Endpoint struct {
 	MaxConcurrentMigrations       int       `json:"maxConcurrentMigrations" doc:"passes at once over the whole fleet"`
 	MaxConcurrentIncrementalSyncs int       `json:"maxConcurrentIncrementalSyncs" doc:"of those, resyncs"`
 	ConnectionsPerMailbox         int       `json:"connectionsPerMailbox" doc:"connections at once for one mailbox; the smaller one of source and target counts"`
+	Compress                      bool      `json:"compress" doc:"connections are compressed where the server can do it"`
 	Hours                         string    `json:"hours" doc:"when it may be used; empty: always"`
 	DailyBytes                    int64     `json:"dailyBytes" doc:"bytes of messages a day (UTC); 0: no limit"`
 	BytesPerSecond                int64     `json:"bytesPerSecond" doc:"over the whole fleet; 0: no limit"`

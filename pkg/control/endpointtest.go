@@ -78,7 +78,7 @@ func (c *Control) TestEndpoint(ctx context.Context, a Actor, org, name string, w
 // test connects, logs in where it can, and, for an administrator, makes sure that the
 // server does not open the administrator's own mailbox whatever name it is given.
 func (c *Control) test(ctx context.Context, e migration.Endpoint, admin migration.Secret, with Credentials) []Stage {
-	p := Probe{Preset: e.Preset, Host: e.Host, Port: e.Port, Security: e.Security, Trust: e.Trust}
+	p := Probe{Preset: e.Preset, Host: e.Host, Port: e.Port, Security: e.Security, Trust: e.Trust, Compress: e.Compress}
 	byAdmin := !admin.Empty() && with.Password.Empty()
 	mailbox := with.User
 	if mailbox == "" {
@@ -111,7 +111,7 @@ func (c *Control) impostor(ctx context.Context, e migration.Endpoint, admin migr
 	if i := strings.LastIndexByte(like, '@'); i >= 0 {
 		name += like[i:]
 	}
-	p := Probe{Preset: e.Preset, Host: e.Host, Port: e.Port, Security: e.Security, Trust: e.Trust}
+	p := Probe{Preset: e.Preset, Host: e.Host, Port: e.Port, Security: e.Security, Trust: e.Trust, Compress: e.Compress}
 	stages := c.tester.Test(ctx, p.as(e, name, admin))
 	out := Stage{Name: "administrator"}
 	for _, s := range stages {

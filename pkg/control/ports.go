@@ -133,6 +133,7 @@ type Probe struct {
 	User            string
 	AuthorizationID string
 	Password        migration.Secret
+	Compress        bool
 }
 
 // Stage is one step of an endpoint's test.

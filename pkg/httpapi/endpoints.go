@@ -112,6 +112,7 @@ func applyEndpoint(s *migration.EndpointSpec, c client.EndpointChange) {
 	set(&s.MaxConcurrentMigrations, c.MaxConcurrentMigrations)
 	set(&s.MaxConcurrentIncrementalSyncs, c.MaxConcurrentIncrementalSyncs)
 	set(&s.ConnectionsPerMailbox, c.ConnectionsPerMailbox)
+	set(&s.Compress, c.Compress)
 	if c.Hours != nil {
 		s.Hours = migration.Hours(*c.Hours)
 	}

@@ -85,8 +85,8 @@ func endpointWire(e migration.Endpoint) client.Endpoint {
 		TLSPin: e.TLSPin, TLSInsecure: e.TLSInsecure,
 		LoginTemplate: e.LoginTemplate, AdminUser: e.AdminUser, AdminPasswordSet: len(e.AdminSecret) > 0, TestMailbox: e.TestMailbox,
 		MaxConcurrentMigrations: e.MaxConcurrentMigrations, MaxConcurrentIncrementalSyncs: e.MaxConcurrentIncrementalSyncs,
-		ConnectionsPerMailbox: e.ConnectionsPerMailbox,
-		Hours:                 string(e.Hours), DailyBytes: e.DailyBytes, BytesPerSecond: e.BytesPerSecond, MessagesPerSecond: e.MessagesPerSecond,
+		ConnectionsPerMailbox: e.ConnectionsPerMailbox, Compress: e.Compress,
+		Hours: string(e.Hours), DailyBytes: e.DailyBytes, BytesPerSecond: e.BytesPerSecond, MessagesPerSecond: e.MessagesPerSecond,
 		CreatedAt: e.CreatedAt.UTC(),
 	}
 	now := time.Now()
@@ -109,8 +109,8 @@ func endpointSpec(s client.EndpointSpec) migration.EndpointSpec {
 		Trust:         migration.Trust{TLSPin: s.TLSPin, TLSInsecure: s.TLSInsecure},
 		LoginTemplate: s.LoginTemplate, AdminUser: s.AdminUser, TestMailbox: s.TestMailbox,
 		MaxConcurrentMigrations: s.MaxConcurrentMigrations, MaxConcurrentIncrementalSyncs: s.MaxConcurrentIncrementalSyncs,
-		ConnectionsPerMailbox: s.ConnectionsPerMailbox,
-		Hours:                 migration.Hours(s.Hours), DailyBytes: s.DailyBytes, BytesPerSecond: s.BytesPerSecond, MessagesPerSecond: s.MessagesPerSecond,
+		ConnectionsPerMailbox: s.ConnectionsPerMailbox, Compress: s.Compress,
+		Hours: migration.Hours(s.Hours), DailyBytes: s.DailyBytes, BytesPerSecond: s.BytesPerSecond, MessagesPerSecond: s.MessagesPerSecond,
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 // Stage is one step of an endpoint's test.
 type Stage struct {
-	Name   string // DNS, TCP, TLS, greeting, CAPABILITY, login, NAMESPACE or LIST
+	Name   string // DNS, TCP, TLS, greeting, CAPABILITY, login, compression, NAMESPACE or LIST
 	OK     bool
 	Detail string // what was found
 	Fault  *migration.Fault
@@ -41,7 +41,11 @@ func Test(ctx context.Context, a Account, o Options) []Stage {
 	if !t.run(ctx, []step{{"CAPABILITY", t.tellCapability}}) || a.User == "" {
 		return t.stages
 	}
-	t.run(ctx, []step{{"login", t.login}, {"NAMESPACE", t.tellNamespace}, {"LIST", t.tellList}})
+	stages := []step{{"login", t.login}}
+	if a.Compress {
+		stages = append(stages, step{"compression", t.tellCompression})
+	}
+	t.run(ctx, append(stages, step{"NAMESPACE", t.tellNamespace}, step{"LIST", t.tellList}))
 	return t.stages
 }
 
@@ -101,6 +105,18 @@ func (t *tester) tellCapability(ctx context.Context) error {
 		}
 	}
 	t.detail = t.account.Password.Redact(t.words.String())
+	return nil
+}
+
+func (t *tester) tellCompression(ctx context.Context) error {
+	t.detail = "the server does not offer it"
+	before := t.conn.wire
+	if err := t.compress(ctx); err != nil {
+		return err
+	}
+	if t.conn.wire != before {
+		t.detail = "DEFLATE"
+	}
 	return nil
 }
 

@@ -24,6 +24,8 @@ type Account struct {
 	// Root is the folder, "/" between its parts, that stands for the whole mailbox:
 	// only it and what is below it is seen, and it is what INBOX means. "" for all.
 	Root string
+	// Compress has the connection compressed (RFC 4978) where the server can do it.
+	Compress bool
 	Quirks
 }
 
@@ -104,5 +106,5 @@ func (b *opening) steps() []step {
 	case migration.Plain:
 		secure = []step{{"greeting", b.greet}}
 	}
-	return append(secure, step{"login", b.login})
+	return append(secure, step{"login", b.login}, step{"compression", b.compress})
 }

@@ -35,6 +35,9 @@ func without(words ...string) string {
 	return strings.Join(out, " ")
 }
 
+// compressing has Dovecot offer COMPRESS=DEFLATE.
+const compressing = "mail_plugins = zlib\nprotocol imap {\n  mail_plugins = zlib imap_zlib\n}\n"
+
 var users atomic.Int64
 
 func account(s *servers.IMAP) imapmail.Account {
@@ -59,6 +62,7 @@ func suite(t *testing.T, s *servers.IMAP) {
 		}
 		a := made[0]
 		made = made[1:]
+		a.Compress = true // where it is offered
 		return imapmail.NewOpener(a, imapmail.Options{})
 	})
 }
@@ -66,6 +70,7 @@ func suite(t *testing.T, s *servers.IMAP) {
 func TestDovecotConforms(t *testing.T) {
 	for name, c := range map[string]servers.DovecotConfig{
 		"maildir":                         {},
+		"compressed":                      {Extra: compressing},
 		"mdbox with dots":                 {Format: "mdbox", Separator: "."},
 		"sdbox":                           {Format: "sdbox"},
 		"no MULTIAPPEND":                  {Capability: without("MULTIAPPEND")},

@@ -52,6 +52,9 @@ type EndpointSpec struct {
 	// smaller one of both endpoints counts. A pass is one pass in every limit.
 	ConnectionsPerMailbox int
 
+	// Compress has connections compressed (RFC 4978) where the server can do it.
+	Compress bool
+
 	// Further limits over the whole fleet; 0 and "" are none. DailyBytes is of messages
 	// copied, between two midnights in UTC.
 	Hours             Hours

@@ -59,6 +59,7 @@ type Account struct {
 	Password migration.Secret
 	Side     migration.Side
 	Root     string // only the folders below it; "" for all
+	Compress bool
 }
 
 // Engine is package mailsync, or a test's stand-in.

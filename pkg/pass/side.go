@@ -36,7 +36,7 @@ func (r *Runner) login(u *migration.User, e *migration.Endpoint, which migration
 	if name == "" {
 		name = u.EmailAddress
 	}
-	a := Account{EndpointID: e.ID, Preset: e.Preset, Host: e.Host, Port: e.Port, Security: e.Security, Trust: e.Trust, Side: which, Root: root, Login: migration.Login{User: name}}
+	a := Account{EndpointID: e.ID, Preset: e.Preset, Host: e.Host, Port: e.Port, Security: e.Security, Trust: e.Trust, Side: which, Root: root, Compress: e.Compress, Login: migration.Login{User: name}}
 	var err error
 	switch {
 	case len(sealed) > 0:

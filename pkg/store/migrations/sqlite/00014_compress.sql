@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE endpoints ADD COLUMN compress BOOLEAN NOT NULL DEFAULT FALSE;
