@@ -56,6 +56,10 @@ listens on loopback alone.`,
 	return cmd
 }
 
+// demoSettle is enough where the server is in the same process: when it has ended a
+// connection nothing of it is under way.
+const demoSettle = 2 * time.Second
+
 // demo is a migration for show.
 type demo struct {
 	g                   *global
@@ -132,6 +136,7 @@ func (d *demo) startService(ctx context.Context) (*app.Standalone, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Settle = demoSettle
 	service, err := app.NewStandalone(ctx, c, zap.NewNop())
 	if err == nil {
 		d.g.say("The service, its API at %s", service.URL())
@@ -189,7 +194,7 @@ func (d *demo) watch(ctx context.Context, c *client.Client) (client.Batch, error
 	b, err := bars.look(ctx, c, demoBatch, func(b client.Batch) bool {
 		show.batch(b)
 		if d.new.Cut() && !told && !terminal(bars.out) {
-			d.g.say("(One connection of the new server has just been cut, on purpose: the folder settles for ten seconds, then goes on.)")
+			d.g.say("(One connection of the new server has just been cut, on purpose: the folder settles for two seconds (with servers elsewhere ten), then goes on.)")
 			told = true
 		}
 		_, ended := outcome(b, "")

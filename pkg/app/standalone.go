@@ -68,7 +68,7 @@ func NewStandalone(ctx context.Context, c config.Standalone, log *zap.Logger) (s
 			return s, err
 		}
 	}
-	s.worker, err = newWorker(s.base, config.Worker{Common: c.Common, Concurrency: c.Concurrency, Slice: c.Slice, ByteBudget: c.ByteBudget})
+	s.worker, err = newWorker(s.base, config.Worker{Common: c.Common, Concurrency: c.Concurrency, Slice: c.Slice, ByteBudget: c.ByteBudget, Settle: c.Settle})
 	return s, err
 }
 

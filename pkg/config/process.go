@@ -52,6 +52,7 @@ type Worker struct {
 	Concurrency int           // passes at once
 	Slice       time.Duration // of one pass
 	ByteBudget  int64         // of messages in memory, all passes together
+	Settle      time.Duration // as in mailsync.Job; no operator's setting
 }
 
 const (

@@ -20,6 +20,8 @@ type Standalone struct {
 	Slice          time.Duration
 	ByteBudget     int64
 	DataDir        string
+	// Settle is as in Worker.
+	Settle time.Duration
 }
 
 func (s *Standalone) table() table {

@@ -56,6 +56,9 @@ type Job struct {
 	// Unsettled says that what somebody else sent to this target mailbox may still reach
 	// it, and that no records tell of it: where there are none, all folders settle first.
 	Unsettled bool
+	// Settle is how long a folder rests at least after an APPEND whose fate is not known;
+	// 0: 10 s. Only who knows the server can know that less is enough.
+	Settle time.Duration
 	// Budget is shared with other passes; nil: this one has its own.
 	Budget *Budget
 	// DryRun surveys and plans, and changes nothing anywhere: no record either.
@@ -106,7 +109,7 @@ const newestPiece = 5
 // mostPieces bounds how often a folder is asked for then.
 const mostPieces = 10_000
 
-// settleTime is how long a folder rests after an APPEND whose fate is not known; or
+// settleTime is Job.Settle where nothing is said: how long a folder rests after an APPEND whose fate is not known; or
 // twice the slowest answer seen there, if that is longer.
 const settleTime = 10 * time.Second
 

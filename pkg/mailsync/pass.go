@@ -1,6 +1,7 @@
 package mailsync
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -118,8 +119,8 @@ type folderTally struct {
 
 // settleFirst puts the folder aside until what may still be under way to it has
 // arrived or never will.
-func (f *work) settleFirst() {
-	f.notBefore = time.Now().Add(max(settleTime, 2*f.rec.Slowest))
+func (p *pass) settleFirst(f *work) {
+	f.notBefore = time.Now().Add(max(cmp.Or(p.job.Settle, settleTime), 2*f.rec.Slowest))
 	f.fresh, f.settled = true, true
 }
 

@@ -201,7 +201,7 @@ func (p *pass) triage() []*work {
 			p.tally.BytesTotal += max(0, w.src.Size)
 		}
 		if w.rec.Writing || p.unsettled {
-			w.settleFirst()
+			p.settleFirst(w)
 		}
 		if !w.done() {
 			if p.job.DryRun && w.src != nil {

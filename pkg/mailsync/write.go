@@ -419,7 +419,7 @@ func (x *folderWrite) leaveToSettle() (*work, error) {
 	}
 	f, broken := x.f, x
 	f.only = nil
-	f.settleFirst()
+	x.p.settleFirst(f)
 	if x.prep.shared != nil {
 		f.disturbed++
 		broken = x.firstBroken

@@ -78,6 +78,8 @@ type Config struct {
 	Rates Rates
 	// WorkerID names the process among all workers.
 	WorkerID string
+	// Settle is as in mailsync.Job.
+	Settle time.Duration
 	// Budget is what the passes hold in memory; nil: each its own.
 	Budget *mailsync.Budget
 	// Slice is the time after which a pass lets others go first.

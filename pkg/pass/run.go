@@ -194,7 +194,7 @@ func (p *pass) sync(ctx context.Context) error {
 		Source: p.source.open, Target: p.target.open,
 		Records: records{p.r.Store, p.lease.Token, p.log}, Unsettled: p.lease.Unsettled && p.newHere(),
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
-		Yield: p.yield, Stop: stop, Observe: p.counted.observe, Budget: p.r.Budget,
+		Yield: p.yield, Stop: stop, Observe: p.counted.observe, Budget: p.r.Budget, Settle: p.r.Settle,
 		Since: p.batch.MailSince, Before: p.batch.MailBefore,
 		MaxMessageSize: p.batch.MaxMessageSize, MaxSkipped: p.batch.BadItemLimit, NewestFirst: p.batch.NewestFirst,
 		Connections:   min(p.source.endpoint.ConnectionsPerMailbox, p.target.endpoint.ConnectionsPerMailbox),
