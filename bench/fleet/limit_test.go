@@ -30,7 +30,7 @@ func newWorld(b *testing.B, users, workers int) *world {
 	}
 	w := &world{programs: newPrograms(b, sqlite(b)), new: servers.Dovecot(b, servers.DovecotConfig{Extra: logStamped})}
 	oldPort, newPort := servers.FreePort(b), servers.FreePort(b)
-	servers.Program(b, newPort, exec.Command(filepath.Join(bin, "delayproxy"), "-delay", "25ms", "-window", "65536",
+	servers.Program(b, newPort, exec.Command(filepath.Join(bin, "delayproxy"), "-delay", "25ms", "-window", "32768",
 		fmt.Sprintf("127.0.0.1:%d=127.0.0.1:%d", oldPort, old.Port), fmt.Sprintf("127.0.0.1:%d=127.0.0.1:%d", newPort, w.new.Port)))
 	for name, port := range map[string]int{"old": oldPort, "new": newPort} {
 		n := limit
