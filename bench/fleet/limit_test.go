@@ -24,13 +24,13 @@ type world struct {
 func newWorld(b *testing.B, users, workers int) *world {
 	b.Helper()
 	old := servers.Dovecot(b, servers.DovecotConfig{})
-	out, err := exec.Command("python3", "../corpus.py", "--port", strconv.Itoa(old.Port), "--prefix", "m", "--users", "4", "--messages", "60").CombinedOutput()
+	out, err := exec.Command("python3", "../corpus.py", "--port", strconv.Itoa(old.Port), "--prefix", "m", "--users", "4", "--messages", "200").CombinedOutput()
 	if err != nil {
 		b.Fatalf("corpus.py: %v\n%s", err, out)
 	}
 	w := &world{programs: newPrograms(b, sqlite(b)), new: servers.Dovecot(b, servers.DovecotConfig{Extra: logStamped})}
 	oldPort, newPort := servers.FreePort(b), servers.FreePort(b)
-	servers.Program(b, newPort, exec.Command(filepath.Join(bin, "delayproxy"), "-delay", "25ms", "-window", "32768",
+	servers.Program(b, newPort, exec.Command(filepath.Join(bin, "delayproxy"), "-delay", "25ms", "-window", "65536",
 		fmt.Sprintf("127.0.0.1:%d=127.0.0.1:%d", oldPort, old.Port), fmt.Sprintf("127.0.0.1:%d=127.0.0.1:%d", newPort, w.new.Port)))
 	for name, port := range map[string]int{"old": oldPort, "new": newPort} {
 		n := limit
