@@ -37,7 +37,7 @@ func (c *conn) deflate() {
 	if err != nil {
 		panic(err) // there is such a level
 	}
-	c.secure(&deflated{
+	c.goOver(&deflated{
 		Conn: c.wire,
 		in:   flate.NewReader(bufio.NewReaderSize(io.MultiReader(sent, c.wire), readBuffer)),
 		out:  out,

@@ -25,7 +25,7 @@ const (
 // still is a failure only while a reply is awaited and nothing is being sent.
 type conn struct {
 	raw     net.Conn // closed by kill
-	wire    net.Conn // raw, or TLS above it
+	wire    net.Conn // raw, or TLS and compression above it
 	in      *guard
 	onBytes func(in, out int)
 	timeout time.Duration
@@ -63,19 +63,19 @@ func newConn(raw net.Conn, timeout time.Duration, onBytes func(in, out int)) *co
 	if onBytes == nil {
 		onBytes = func(int, int) {}
 	}
-	c := &conn{raw: raw, wire: raw, timeout: timeout, onBytes: onBytes}
+	c := &conn{raw: raw, timeout: timeout, onBytes: onBytes}
 	c.life, c.die = context.WithCancel(context.Background())
-	c.in = newGuard(socket{c})
-	c.in.progress, c.in.admit = c.advance, c.admit
+	c.goOver(raw)
 	return c
 }
 
 // admit holds a response back until go-imap knows what it answers.
 func (c *conn) admit(line []byte) []byte { return c.ahead.pass(line, c.life.Done()) }
 
-// secure puts TLS between the wire and the guard. What a server sent before is
-// dropped: it came unprotected.
-func (c *conn) secure(wire net.Conn) {
+// goOver has all that follows read and written over wire: TLS or compression above what
+// was there. What has been read and not looked at is dropped: before TLS it came
+// unprotected, and compression takes it first.
+func (c *conn) goOver(wire net.Conn) {
 	c.wire = wire
 	c.in = newGuard(socket{c})
 	c.in.progress, c.in.admit = c.advance, c.admit

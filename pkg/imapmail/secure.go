@@ -34,7 +34,7 @@ func (b *opening) handshake(ctx context.Context) error {
 		return b.account.unreachable(errors.Join(reason, err), code, what)
 	}
 	b.secured = b.describe(wire.ConnectionState())
-	b.conn.secure(wire)
+	b.conn.goOver(wire)
 	return nil
 }
 
