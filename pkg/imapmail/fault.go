@@ -47,8 +47,10 @@ type rule struct {
 // and one in the test, and nowhere else.
 var rules = []rule{
 	// Asked to wait. Microsoft 365, also with BYE; Gmail; Yahoo; Dovecot's
-	// mail_max_userip_connections; RFC 5530 section 3.
-	{op: opAny, texts: []string{"suggested backoff time", "too many simultaneous", "maximum number of connections", "too many connections", "rate limit", "throttl", "command or bandwidth limits"}, code: migration.Throttled, scope: migration.ScopeUser},
+	// mail_max_userip_connections; NetEase's "Too many concurrent connections"; the QQ
+	// family's "System busy!", which comes to LOGIN, STORE and whatever else; RFC 5530
+	// section 3.
+	{op: opAny, texts: []string{"suggested backoff time", "too many simultaneous", "too many concurrent", "maximum number of connections", "too many connections", "rate limit", "throttl", "command or bandwidth limits", "system busy"}, code: migration.Throttled, scope: migration.ScopeUser},
 	{op: opAny, codes: []string{"THROTTLED"}, code: migration.Throttled, scope: migration.ScopeUser},
 	{op: opAny &^ opAppend &^ opStore &^ opCreate, codes: []string{"LIMIT"}, code: migration.Throttled, scope: migration.ScopeUser},
 	{op: opAny &^ opAppend &^ opStore &^ opCreate, codes: []string{"OVERQUOTA"}, code: migration.Throttled, scope: migration.ScopeUser},
@@ -65,6 +67,11 @@ var rules = []rule{
 	// permission; PRIVACYREQUIRED and LOGINDISABLED want TLS first.
 	{op: opLogin, codes: []string{"AUTHORIZATIONFAILED", "NOPERM"}, code: migration.AuthorizationMissing, scope: migration.ScopeUser},
 	{op: opAny, texts: []string{"authenticated but not connected"}, code: migration.AuthorizationMissing, scope: migration.ScopeUser},
+	// IMAP is turned off for the account: the password may be right. Gmail's "Your account
+	// is not enabled for IMAP use" and Zoho's "You are yet to enable IMAP for your account",
+	// both with [ALERT]; Ipswitch's "Full IMAP support is not enabled for this account".
+	// Yandex's "invalid credentials or IMAP is disabled" leaves it open, and is a rejection.
+	{op: opLogin, texts: []string{"not enabled for imap", "yet to enable imap", "imap support is not enabled", "imap access is disabled"}, code: migration.AuthorizationMissing, scope: migration.ScopeUser},
 	{op: opLogin, codes: []string{"PRIVACYREQUIRED"}, code: migration.TLSFailed, scope: migration.ScopeEndpoint},
 	{op: opLogin, codes: []string{"AUTHENTICATIONFAILED", "EXPIRED"}, code: migration.AuthFailed, scope: migration.ScopeUser},
 	{op: opLogin, codes: []string{"UNAVAILABLE", "SERVERBUG", "CONTACTADMIN"}, code: migration.ConnectionFailed, scope: migration.ScopeUser},

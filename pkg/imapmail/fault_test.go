@@ -25,10 +25,25 @@ func TestServersWordsBecomeFaults(t *testing.T) {
 		{"Cyrus, may not act for the user", opLogin, "x NO authentication failure", migration.AuthFailed, migration.ScopeUser, 0},
 		{"Courier", opLogin, "x NO Login failed.", migration.AuthFailed, migration.ScopeUser, 0},
 		{"Gmail", opLogin, "x NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)", migration.AuthFailed, migration.ScopeUser, 0},
+		{"Gmail, app password", opLogin, "x NO [ALERT] Application-specific password required: https://support.google.com/accounts/answer/185833 (Failure)", migration.AuthFailed, migration.ScopeUser, 0},
+		{"Gmail, browser", opLogin, "x NO [ALERT] Please log in via your web browser: https://support.google.com/mail/accounts/answer/78754 (Failure)", migration.AuthFailed, migration.ScopeUser, 0},
+		{"Gmail, IMAP is off", opLogin, "x NO [ALERT] Your account is not enabled for IMAP use. Please visit your Gmail settings page and enable your account for IMAP access. (Failure)", migration.AuthorizationMissing, migration.ScopeUser, 0},
+		{"Zoho, IMAP is off", opLogin, "x NO [ALERT] You are yet to enable IMAP for your account. Please contact your administrator (Failure)", migration.AuthorizationMissing, migration.ScopeUser, 0},
+		{"Ipswitch, IMAP is off", opLogin, "x NO Full IMAP support is not enabled for this account. Please contact your domain administrator and try again.", migration.AuthorizationMissing, migration.ScopeUser, 0},
+		{"Yandex, perhaps IMAP is off", opLogin, "x NO [AUTHENTICATIONFAILED] LOGIN invalid credentials or IMAP is disabled sc=cYXlpv732Cg1_010534", migration.AuthFailed, migration.ScopeUser, 0},
+		{"Mail.ru, app password", opLogin, "x NO [AUTHENTICATIONFAILED] NEOBHODIM parol prilozheniya https://help.mail.ru/mail/security/protection/external / Application password is REQUIRED", migration.AuthFailed, migration.ScopeUser, 0},
+		{"Exmail", opLogin, "x NO Login fail. Account is abnormal, service is not open, password is incorrect, login frequency limited, or system is busy.", migration.AuthFailed, migration.ScopeUser, 0},
+		{"QQ, busy", opLogin, "x NO System busy!", migration.Throttled, migration.ScopeUser, 0},
+		{"QQ, busy", opAppend, "x NO System busy!", migration.Throttled, migration.ScopeUser, 0},
+		{"NetEase, connections", opSelect, "x NO Too many concurrent connections", migration.Throttled, migration.ScopeUser, 0},
+		{"Exchange", opLogin, "x NO LOGIN failed.", migration.AuthFailed, migration.ScopeUser, 0},
+		{"Exchange, down", opLogin, "x NO Server Unavailable. 15", migration.ConnectionFailed, migration.ScopeUser, 0},
 		{"Gmail, connections", opLogin, "x NO [ALERT] Too many simultaneous connections. (Failure)", migration.Throttled, migration.ScopeUser, 0},
 		{"Gmail, bandwidth", opFetch, "x NO [OVERQUOTA] Account exceeded command or bandwidth limits.", migration.Throttled, migration.ScopeUser, 0},
 		{"Gmail, throttled", opSelect, "x NO [THROTTLED] slow down", migration.Throttled, migration.ScopeUser, 0},
-		{"Yahoo", opLogin, "x NO [LIMIT] rate", migration.Throttled, migration.ScopeUser, 0},
+		{"Yahoo", opLogin, "x NO [AUTHENTICATIONFAILED] LOGIN Invalid credentials", migration.AuthFailed, migration.ScopeUser, 0},
+		{"Yahoo, down", opLogin, "x NO [UNAVAILABLE] LOGIN failure. Server error - please try again later.", migration.ConnectionFailed, migration.ScopeUser, 0},
+		{"Yahoo, rate", opLogin, "x NO [LIMIT] LOGIN Rate limit hit.", migration.Throttled, migration.ScopeUser, 0},
 		{"Yahoo, unavailable", opSelect, "x NO [UNAVAILABLE] SELECT Server error", migration.ConnectionFailed, migration.ScopeFolder, 0},
 		{"Microsoft 365, backoff", opFetch, "x BAD Request is throttled. Suggested Backoff Time: 12345 milliseconds", migration.Throttled, migration.ScopeUser, 12345 * time.Millisecond},
 		{"Microsoft 365, permission", opSelect, "x BAD User is authenticated but not connected.", migration.AuthorizationMissing, migration.ScopeUser, 0},
@@ -84,6 +99,16 @@ func TestFarewellIsTheReason(t *testing.T) {
 	var f *migration.Fault
 	err := lost(io.EOF, bye, migration.Source, "read")
 	if !errors.As(err, &f) || f.Code != migration.Throttled || f.RetryAfter != 4*time.Second {
+		t.Errorf("got %v", err)
+	}
+	bye, _ = parseStatus([]byte("* BYE [OVERQUOTA] Account exceeded command or bandwidth limits.\r\n")) // Gmail
+	err = lost(io.EOF, bye, migration.Source, "read")
+	if !errors.As(err, &f) || f.Code != migration.Throttled || f.Scope != migration.ScopeUser {
+		t.Errorf("got %v", err)
+	}
+	bye, _ = parseStatus([]byte("* BYE Connection closed. 14\r\n")) // Microsoft 365
+	err = lost(io.EOF, bye, migration.Source, "read")
+	if !errors.As(err, &f) || f.Code != migration.ConnectionFailed {
 		t.Errorf("got %v", err)
 	}
 	bye, _ = parseStatus([]byte("* BYE shutting down\r\n"))
