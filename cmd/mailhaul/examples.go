@@ -50,6 +50,7 @@ var examples = map[string]string{
 
 	"report statistics": "mailhaul report statistics pilot > pilot.csv",
 	"report errors":     "mailhaul report errors pilot > mended.csv",
+	"report items":      "mailhaul report items pilot --format html > left-behind.html",
 	"report receipts":   "mailhaul report receipts pilot --format json",
 
 	"top":          "mailhaul top --once",

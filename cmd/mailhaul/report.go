@@ -18,6 +18,7 @@ func newReportCommand(g *global) *cobra.Command {
 	for _, r := range [][2]string{
 		{"statistics", "All users with their counts"},
 		{"errors", "Users that need attention; mended, the file goes back with batch add-users"},
+		{"items", "Messages that were skipped or failed, each with its reason and what to do"},
 		{"receipts", "What the latest verify of every user found"},
 	} {
 		var format string

@@ -139,6 +139,7 @@ var itemColumns = []column[client.Item]{
 	{"SIZE", func(i client.Item) string { return size(i.Size) }},
 	{"CODE", func(i client.Item) string { return i.Code }},
 	{"REASON", func(i client.Item) string { return i.Reason }},
+	{"REMEDY", func(i client.Item) string { return i.Remedy }},
 }
 
 func newUserCredentials(g *global, batch *string) *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/report"
@@ -21,8 +22,8 @@ func (c *Control) Report(ctx context.Context, a Actor, org, batch string, kind r
 		return nil, err
 	}
 	switch {
-	case kind != report.Statistics && kind != report.Errors && kind != report.Receipts:
-		return nil, fault(migration.NotFound, "there is no report %q: statistics, errors, receipts", migration.Clean(string(kind)))
+	case !slices.Contains(report.Kinds, kind):
+		return nil, fault(migration.NotFound, "there is no report %q: statistics, errors, items, receipts", migration.Clean(string(kind)))
 	case !f.Known():
 		return nil, fault(migration.InvalidArgument, "format %q is not known: csv, json, html", migration.Clean(string(f)))
 	}
@@ -38,6 +39,8 @@ func (c *Control) Report(ctx context.Context, a Actor, org, batch string, kind r
 		switch kind {
 		case report.Errors:
 			return report.Write(w, f, h, c.errorRows(ctx, b.ID))
+		case report.Items:
+			return report.Write(w, f, h, c.itemRows(ctx, b.ID))
 		case report.Receipts:
 			return report.Write(w, f, h, c.receiptRows(ctx, b.ID))
 		default:
@@ -101,11 +104,24 @@ func (c *Control) receiptRows(ctx context.Context, batchID int64) iter.Seq2[repo
 	}
 }
 
+func (c *Control) itemRows(ctx context.Context, batchID int64) iter.Seq2[report.ItemRow, error] {
+	return func(yield func(report.ItemRow, error) bool) {
+		list := pages(func(after int64) ([]migration.UserItem, error) {
+			return c.store.ListItems(ctx, batchID, "", after, page)
+		}, func(i migration.UserItem) int64 { return i.ID })
+		for i, err := range list {
+			if !yield(report.ItemOf(i), err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // pages walks a list that the store gives out page by page.
-func pages[T any](list func(after string) ([]T, error), key func(T) string) iter.Seq2[T, error] {
+func pages[T, K any](list func(after K) ([]T, error), key func(T) K) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
-		for after := ""; ; {
+		for after := *new(K); ; {
 			rows, err := list(after)
 			if err != nil {
 				yield(zero, err)
@@ -138,6 +154,14 @@ func (c *Control) keepReport(ctx context.Context, b migration.Batch) error {
 			return fmt.Errorf("make the final report of %q: %w", b.Name, err)
 		}
 		k.Errors = append(k.Errors, row)
+	}
+	for row, err := range c.itemRows(ctx, b.ID) {
+		if err != nil {
+			return fmt.Errorf("make the final report of %q: %w", b.Name, err)
+		}
+		if k.Items = append(k.Items, row); len(k.Items) == report.MaxKeptItems {
+			break
+		}
 	}
 	for row, err := range c.receiptRows(ctx, b.ID) {
 		if err != nil {

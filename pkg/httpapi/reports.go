@@ -13,10 +13,10 @@ import (
 )
 
 func (a *api) reportRoutes() {
-	route(a, migration.Viewer, http.MethodGet, batchPath+"/reports/{report}", "report", "A batch's statistics, errors or receipts",
+	route(a, migration.Viewer, http.MethodGet, batchPath+"/reports/{report}", "report", "A batch's statistics, errors, items or receipts",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath
-			Report string `path:"report" doc:"statistics, errors or receipts"`
+			Report string `path:"report" doc:"statistics, errors, items or receipts"`
 			Format string `query:"format" default:"csv" doc:"csv, json or html"`
 		},
 		) (*huma.StreamResponse, error) {

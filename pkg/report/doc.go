@@ -1,5 +1,5 @@
 // Package report renders what is known of a batch as CSV, JSON and a page: the statistics
-// of all users, the users that need attention, and the receipts of a verify.
+// of all users, the users that need attention, the messages that were left behind, and the receipts of a verify.
 //
 // It gets its rows one at a time and writes them as they come: a report of fifty
 // thousand users costs the memory of one. It reads no store and decides nothing.

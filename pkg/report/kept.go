@@ -13,16 +13,21 @@ import (
 // keptVersion is the form that Pack writes and Unpack understands.
 const keptVersion = 1
 
+// MaxKeptItems bounds the messages that are kept of a removed batch: where more were left
+// behind, the statistics have their numbers.
+const MaxKeptItems = 100_000
+
 // maxKept bounds what Unpack makes of a kept report.
 const maxKept = 256 << 20
 
-// Kept is the final report of a batch that was removed: all three in one.
+// Kept is the final report of a batch that was removed: all in one.
 type Kept struct {
 	Version     int             `json:"version"`
 	Batch       string          `json:"batch"`
 	GeneratedAt time.Time       `json:"generatedAt"`
 	Statistics  []StatisticsRow `json:"statistics"`
 	Errors      []ErrorRow      `json:"errors"`
+	Items       []ItemRow       `json:"items"` // the first of them: see MaxKeptItems
 	Receipts    []ReceiptRow    `json:"receipts"`
 }
 
@@ -62,6 +67,8 @@ func (k Kept) Write(w io.Writer, f Format, which Kind) error {
 	switch which {
 	case Errors:
 		return Write(w, f, h, each(k.Errors))
+	case Items:
+		return Write(w, f, h, each(k.Items))
 	case Receipts:
 		return Write(w, f, h, each(k.Receipts))
 	default:

@@ -47,6 +47,10 @@ var pages = map[Kind]pageOf{
 		"Errors", "Mailboxes that need attention, with what to do. The same as CSV can be mended and added to the batch again.",
 		[]string{"Mailbox", "Source login", "Status", "Code"},
 	},
+	Items: {
+		"Items", "Messages that were skipped or have failed, and folders likewise, with what to do.",
+		[]string{"Mailbox", "Folder", "UID", "Message-ID", "Date", "Bytes", "Code"},
+	},
 	Receipts: {
 		"Receipts", "What the latest verify of each mailbox found: source against target, message by message.",
 		[]string{"Mailbox", "Verified", "Same", "Folders", "Messages", "Bytes", "Missing", "Altered", "Wrong date", "Wrong flags", "Folders missing", "Extra", "Removed at target", "Moved at target", "Normalised"},
@@ -66,6 +70,13 @@ func (r StatisticsRow) line() line {
 func (r ErrorRow) line() line {
 	return line{
 		Cells: []any{r.EmailAddress, r.UserName, string(r.Status), string(r.Code)},
+		Notes: notes("", r.Reason, r.Remedy), Bad: true,
+	}
+}
+
+func (r ItemRow) line() line {
+	return line{
+		Cells: []any{r.EmailAddress, r.Folder, strconv.FormatUint(uint64(r.UID), 10), r.MessageID, r.Date, size(r.Size), string(r.Code)},
 		Notes: notes("", r.Reason, r.Remedy), Bad: true,
 	}
 }

@@ -42,6 +42,7 @@ func TestFormulasAreTextInACSV(t *testing.T) {
 		for _, text := range []string{
 			render(t, report.CSV, report.Statistics, seq(report.StatisticsOf(u))),
 			render(t, report.CSV, report.Errors, seq(row)),
+			render(t, report.CSV, report.Items, seq(report.ItemOf(migration.UserItem{EmailAddress: evil, Item: migration.Item{Folder: evil, MessageID: evil, Reason: evil}}))),
 		} {
 			lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 			if err != nil {
@@ -95,7 +96,11 @@ func TestAPageIsWholeByItself(t *testing.T) {
 			render(t, report.HTML, report.Statistics, seq(report.StatisticsOf(u), report.StatisticsOf(u))),
 			[]string{"ann@example.com", "Failed", "1\u00a0234\u00a0567", "2\u00a0469\u00a0134", "1.5\u00a0GB", "3.0\u00a0GB", "2 in all", "Not carried"},
 		},
-		"errors":   {render(t, report.HTML, report.Errors, seq(row)), []string{"AuthFailed", "Give the right user name", "1 in all"}},
+		"errors": {render(t, report.HTML, report.Errors, seq(row)), []string{"AuthFailed", "Give the right user name", "1 in all"}},
+		"items": {
+			render(t, report.HTML, report.Items, seq(report.ItemOf(migration.UserItem{EmailAddress: "ann@example.com", Item: migration.Item{Folder: evil, UID: 7, MessageID: evil, Size: 3000, Code: migration.MessageTooLarge, Reason: evil}}))),
+			[]string{"3.0\u00a0kB", "MessageTooLarge", "raise the target&#39;s limit", "1 in all"},
+		},
 		"receipts": {render(t, report.HTML, report.Receipts, seq(receipt)), []string{"2026-05-04 03:02 UTC", "d1935", "missing: ", "UID 7", "and 50 more"}},
 	} {
 		for _, want := range append(page.has, "<!DOCTYPE html>", "@media print", "</html>", "&lt;script&gt;") {
@@ -143,7 +148,8 @@ func TestAFailingSequenceFailsTheReport(t *testing.T) {
 
 func TestKeptReportsAreReadAgain(t *testing.T) {
 	receipt := migration.UserReceipt{EmailAddress: "a@example.com", Receipt: migration.Receipt{At: at, Messages: 3, Digest: "00"}}
-	body, err := report.Kept{Batch: "b", GeneratedAt: at, Receipts: []report.ReceiptRow{report.ReceiptOf(receipt)}}.Pack()
+	item := report.ItemOf(migration.UserItem{EmailAddress: "a@example.com", Item: migration.Item{Folder: "=cmd", UID: 3, Date: at, Code: migration.MessageRejected, Reason: "no"}})
+	body, err := report.Kept{Batch: "b", GeneratedAt: at, Items: []report.ItemRow{item}, Receipts: []report.ReceiptRow{report.ReceiptOf(receipt)}}.Pack()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,6 +164,13 @@ func TestKeptReportsAreReadAgain(t *testing.T) {
 		}
 		want := render(t, f, report.Receipts, seq(report.ReceiptOf(receipt)))
 		if out.String() != want {
+			t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+		}
+		out.Reset()
+		if err := k.Write(&out, f, report.Items); err != nil {
+			t.Fatal(err)
+		}
+		if want := render(t, f, report.Items, seq(item)); out.String() != want {
 			t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 		}
 	}

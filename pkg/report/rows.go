@@ -17,6 +17,9 @@ var columns = map[Kind][]string{
 		"EmailAddress", "UserName", "Password", "UserRoot", "TargetUserName", "TargetPassword", "TargetRoot",
 		"Code", "Reason", "Remedy",
 	},
+	Items: {
+		"EmailAddress", "Folder", "UID", "MessageID", "Date", "Size", "Code", "Reason", "Remedy",
+	},
 	Receipts: {
 		"EmailAddress", "VerifiedAt", "Same", "Folders", "Messages", "Bytes",
 		"Missing", "RemovedAtTarget", "MovedAtTarget", "Extra", "Altered", "Normalised", "WrongDate", "WrongFlags", "FoldersMissing",
@@ -99,6 +102,34 @@ func ErrorOf(u migration.User) (ErrorRow, bool) {
 func (r ErrorRow) cells() []string {
 	return []string{
 		Cell(r.EmailAddress), Cell(r.UserName), "", Cell(r.UserRoot), Cell(r.TargetUserName), "", Cell(r.TargetRoot),
+		string(r.Code), Cell(r.Reason), Cell(r.Remedy),
+	}
+}
+
+// ItemRow is one message that was skipped or failed; UID 0 is a folder.
+type ItemRow struct {
+	EmailAddress string         `json:"emailAddress"`
+	Folder       string         `json:"folder"`
+	UID          uint32         `json:"uid"`
+	MessageID    string         `json:"messageId"`
+	Date         *time.Time     `json:"date"`
+	Size         int64          `json:"size"`
+	Code         migration.Code `json:"code"`
+	Reason       string         `json:"reason"`
+	Remedy       string         `json:"remedy"`
+}
+
+// ItemOf returns the row of i.
+func ItemOf(i migration.UserItem) ItemRow {
+	return ItemRow{
+		EmailAddress: i.EmailAddress, Folder: i.Folder, UID: i.UID, MessageID: i.MessageID, Date: optional(i.Date), Size: i.Size,
+		Code: i.Code, Reason: i.Reason, Remedy: i.Code.Remedy(),
+	}
+}
+
+func (r ItemRow) cells() []string {
+	return []string{
+		Cell(r.EmailAddress), Cell(r.Folder), number(int64(r.UID)), Cell(r.MessageID), date(r.Date), number(r.Size),
 		string(r.Code), Cell(r.Reason), Cell(r.Remedy),
 	}
 }

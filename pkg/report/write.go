@@ -20,8 +20,12 @@ type Kind string
 const (
 	Statistics Kind = "statistics"
 	Errors     Kind = "errors"
+	Items      Kind = "items"
 	Receipts   Kind = "receipts"
 )
+
+// Kinds are all of them.
+var Kinds = []Kind{Statistics, Errors, Items, Receipts}
 
 // Format is how a report is written.
 type Format string
