@@ -10,9 +10,11 @@
 //  1. Count the bytes; past the limit reading ends.
 //  2. Turn them into UTF-8: a byte order mark decides, else the encoding that the
 //     operator named, else they must be UTF-8 already. The first byte that does not
-//     fit ends the file, with a guess at what it is. A workbook is told as such.
-//  3. Split into records (RFC 4180). A record that cannot be split is a problem, and
-//     the next line is read.
+//     fit is a problem, told with a guess at what the file is; the rest is then read as
+//     that, so that all that is wrong is told at once. A workbook is told as such.
+//  3. Split into records (RFC 4180). Semicolons or tabs in place of commas are a
+//     problem, and the file is then split at those. A record that cannot be split is
+//     another, and the next line is read.
 //  4. The first record is the header: known names, each once, the required ones all
 //     there; a near miss is answered with the name that was meant.
 //  5. Every further record is checked cell by cell, passwords apart without the

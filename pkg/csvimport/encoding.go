@@ -15,7 +15,7 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// encodingError ends a file that is not in the encoding it should be in.
+// encodingError is told of a file that is not in the encoding it should be in.
 type encodingError struct {
 	line   int
 	reason string
@@ -36,9 +36,28 @@ var (
 	compoundFile = []byte("\xd0\xcf\x11\xe0")
 )
 
-// decode returns r as UTF-8 without a byte order mark. Reading it ends with an
-// *encodingError at the first byte that does not fit.
-func decode(r io.Reader, name string) (io.Reader, error) {
+// text is a file as UTF-8.
+type text struct {
+	io.Reader
+	fits *validator
+}
+
+// misread returns what did not fit, where the text was then read as what it looks like.
+func (t *text) misread() *encodingError {
+	if t == nil {
+		return nil
+	}
+	return t.fits.misread
+}
+
+func validated(r io.Reader, from string) *text {
+	v := &validator{from: from}
+	return &text{transform.NewReader(r, v), v}
+}
+
+// decode returns r as UTF-8 without a byte order mark. The first byte that does not fit
+// is its misread, or an *encodingError that ends it.
+func decode(r io.Reader, name string) (*text, error) {
 	in := bufio.NewReader(r)
 	head, err := in.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -54,14 +73,14 @@ func decode(r io.Reader, name string) (io.Reader, error) {
 		return nil, &encodingError{1, "the file is UTF-32: save it as UTF-8"}
 	case bytes.HasPrefix(head, bomUTF8):
 		_, err := in.Discard(len(bomUTF8))
-		return transform.NewReader(in, &validator{}), err
+		return validated(in, ""), err
 	case bytes.HasPrefix(head, bomUTF16LE), bytes.HasPrefix(head, bomUTF16BE):
 		utf16 := unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM)
 		return convert(in, utf16, "UTF-16"), nil
 	case named != nil:
 		return convert(in, named, name), nil
 	default:
-		return transform.NewReader(in, &validator{}), nil
+		return validated(in, ""), nil
 	}
 }
 
@@ -85,22 +104,25 @@ func lookup(name string) (encoding.Encoding, error) {
 
 // convert turns r into UTF-8. Decoders write U+FFFD for what they cannot read, which
 // the validator then takes for an error.
-func convert(r io.Reader, from encoding.Encoding, name string) io.Reader {
+func convert(r io.Reader, from encoding.Encoding, name string) *text {
 	decoded := bufio.NewReader(transform.NewReader(r, from.NewDecoder()))
 	if first, _, err := decoded.ReadRune(); err == nil && first != '\ufeff' {
 		_ = decoded.UnreadRune() // an error of reading comes back with the next Read
 	}
-	return transform.NewReader(decoded, &validator{from: name})
+	return validated(decoded, name)
 }
 
 // sampleSize is how many bytes from the offending one on a guess is made from.
 const sampleSize = 2048
 
-// validator passes UTF-8 on and stops at anything else.
+// validator passes UTF-8 on. At anything else it stops, or takes it and all that comes
+// after it for what it looks like.
 type validator struct {
-	from   string // what the text was converted from, "" for nothing
-	lines  int    // ended so far
-	column int    // bytes of the line so far
+	from    string // what the text was converted from, "" for nothing
+	lines   int    // ended so far
+	column  int    // bytes of the line so far
+	misread *encodingError
+	as      transform.Transformer // converts what comes after that
 }
 
 // Reset does nothing: a validator is for one file.
@@ -108,7 +130,7 @@ func (v *validator) Reset() {}
 
 // Transform implements transform.Transformer.
 func (v *validator) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
-	for nSrc < len(src) {
+	for nSrc < len(src) && v.as == nil {
 		r, size := rune(src[nSrc]), 1
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRune(src[nSrc:])
@@ -118,7 +140,10 @@ func (v *validator) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err 
 			if !atEOF && len(src)-nSrc < sampleSize {
 				return nDst, nSrc, transform.ErrShortSrc
 			}
-			return nDst, nSrc, v.offence(src[nSrc:])
+			if err := v.offence(src[nSrc:]); v.as == nil {
+				return nDst, nSrc, err
+			}
+			break
 		}
 		if nDst+size > len(dst) {
 			return nDst, nSrc, transform.ErrShortDst
@@ -130,9 +155,14 @@ func (v *validator) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err 
 			v.lines, v.column = v.lines+1, 0
 		}
 	}
+	if v.as != nil {
+		d, s, err := v.as.Transform(dst[nDst:], src[nSrc:], atEOF)
+		return nDst + d, nSrc + s, err
+	}
 	return nDst, nSrc, nil
 }
 
+// offence says what is wrong, and sets what the rest is read as where that can be guessed.
 func (v *validator) offence(sample []byte) error {
 	e := &encodingError{line: v.lines + 1}
 	switch {
@@ -144,6 +174,9 @@ func (v *validator) offence(sample []byte) error {
 		g := guess(sample)
 		e.reason = fmt.Sprintf("byte %d of the line, 0x%02X, is not UTF-8; the file looks like %s: save it as UTF-8, or name its encoding (such as %s)",
 			v.column+1, sample[0], g.what, g.name)
+		if found, err := lookup(g.name); err == nil {
+			v.misread, v.as = e, found.NewDecoder().Transformer
+		}
 	}
 	return e
 }

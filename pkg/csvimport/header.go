@@ -73,24 +73,28 @@ func (h *header) unknown(line, i int, name string, o Options, missing map[string
 		missing[meant.name] = false
 		h.at[i] = meant // its cells are looked through all the same
 	case !o.AllowUnknownColumns:
-		problems.add(line, migration.Clean(name), "unknown column: remove it, or allow unknown columns")
+		problems.add(line, migration.Clean(name), "unknown column: remove it, or allow unknown columns (--allow-unknown-columns)")
 	}
 }
 
-// separator says which other separator the first line has, or "".
-func separator(line string) string {
+// separator returns what the first line is separated by, 0 where that cannot be told,
+// and what is wrong with that, or "".
+func separator(line string) (comma rune, reason string) {
 	if strings.HasPrefix(strings.ToLower(line), "sep=") {
-		return `the first line is "sep=", which only Excel knows: delete it`
+		return 0, `the first line is "sep=", which only Excel knows: delete it`
 	}
 	if strings.ContainsAny(line, ",@") {
-		return ""
+		return ',', ""
 	}
-	for _, sep := range []struct{ char, name string }{{";", "semicolons"}, {"\t", "tabs"}, {"|", "vertical bars"}} {
-		if strings.Contains(line, sep.char) {
-			return "the file is separated by " + sep.name + ": save it with commas as separator"
+	for _, sep := range []struct {
+		char rune
+		name string
+	}{{';', "semicolons"}, {'\t', "tabs"}, {'|', "vertical bars"}} {
+		if strings.ContainsRune(line, sep.char) {
+			return sep.char, "the file is separated by " + sep.name + ": save it with commas as separator"
 		}
 	}
-	return ""
+	return ',', ""
 }
 
 // notHeader says why the first record cannot be a header at all, or "".

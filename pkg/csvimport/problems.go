@@ -2,6 +2,7 @@ package csvimport
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -70,6 +71,20 @@ func (p *Problems) add(line int, column, reason string) {
 		return
 	}
 	p.List = append(p.List, Problem{line, column, reason})
+}
+
+// insert adds a problem that was found before its line's turn. It has a place in the list
+// however long that is: it may explain the others.
+func (p *Problems) insert(line int, reason string) {
+	at := len(p.List)
+	for at > 0 && line > 0 && p.List[at-1].Line >= line {
+		at--
+	}
+	p.List = slices.Insert(p.List, at, Problem{Line: line, Reason: reason})
+	if len(p.List) > MaxProblems {
+		p.List = p.List[:MaxProblems]
+		p.More++
+	}
 }
 
 func (p *Problems) none() bool { return len(p.List) == 0 }

@@ -45,7 +45,7 @@ func Read(r io.Reader, o Options) iter.Seq2[Row, error] {
 		s := newScanner(r, o)
 		stopped := false
 		_, err := s.run(func(row Row) (string, bool) {
-			if s.problems.none() && !yield(row, nil) {
+			if s.problems.none() && s.text.misread() == nil && !yield(row, nil) {
 				stopped = true
 			}
 			return "", !stopped
@@ -72,7 +72,8 @@ func Check(r io.Reader, o Options, each func(Row) string) (rows int, err error) 
 // scanner is one pass over one file.
 type scanner struct {
 	limit    Limits
-	text     io.Reader
+	bytes    io.Reader
+	text     *text
 	header   header
 	seen     map[string]int // lower-case address -> line
 	problems Problems
@@ -90,24 +91,19 @@ func newScanner(r io.Reader, o Options) *scanner {
 	if s.limit.Bytes == 0 {
 		s.limit.Bytes = o.Kind.Limits().Bytes
 	}
-	s.text = &limitReader{r: r, left: s.limit.Bytes}
+	s.bytes = &limitReader{r: r, left: s.limit.Bytes}
 	return s
 }
 
 // run reads to the end. each gets the rows and says whether to go on.
 func (s *scanner) run(each func(Row) (reason string, more bool)) (rows int, err error) {
-	text, err := decode(s.text, s.options.Encoding)
-	if err != nil {
+	if s.text, err = decode(s.bytes, s.options.Encoding); err != nil {
 		return 0, s.finish(0, err)
 	}
-	buffered := bufio.NewReader(text)
-	if reason := firstLine(buffered); reason != "" {
-		s.problems.add(1, "", reason)
+	in, goOn := s.split(bufio.NewReader(s.text))
+	if !goOn {
 		return 0, &s.problems
 	}
-	in := csv.NewReader(buffered)
-	in.FieldsPerRecord = -1 // counted here, with a reason
-	in.ReuseRecord = true
 	if goOn, err := s.readHeader(in); !goOn {
 		return 0, s.finish(0, err)
 	}
@@ -136,12 +132,23 @@ func (s *scanner) run(each func(Row) (reason string, more bool)) (rows int, err 
 	}
 }
 
-// firstLine looks at the file before it is split: with another separator splitting
-// would only tell of stray quotes.
-func firstLine(r *bufio.Reader) (reason string) {
+// split returns the file's records. It looks at the first line before: another separator
+// is a problem, and splits the file all the same, so that the others are told with it.
+func (s *scanner) split(r *bufio.Reader) (in *csv.Reader, goOn bool) {
 	head, _ := r.Peek(r.Size()) // an error comes back with the next read
 	line, _, _ := strings.Cut(string(head), "\n")
-	return separator(line)
+	comma, reason := separator(line)
+	if reason != "" {
+		s.problems.add(1, "", reason)
+	}
+	in = csv.NewReader(r)
+	in.FieldsPerRecord = -1 // counted here, with a reason
+	in.ReuseRecord = true
+	if comma == 0 {
+		return nil, false
+	}
+	in.Comma = comma
+	return in, true
 }
 
 // place returns the line of the record just read, and whether the file goes on. A
@@ -203,11 +210,15 @@ func (s *scanner) row(line int, record []string, each func(Row) (string, bool)) 
 // finish makes the error of the whole run: err is how reading ended.
 func (s *scanner) finish(rows int, err error) error {
 	var encoding *encodingError
+	if bad := s.text.misread(); bad != nil {
+		s.problems.Code = migration.CsvEncoding
+		s.problems.insert(bad.line, bad.reason)
+	}
 	switch {
 	case err == nil, errors.Is(err, io.EOF):
 	case errors.As(err, &encoding):
 		s.problems.Code = migration.CsvEncoding
-		s.problems.add(encoding.line, "", encoding.reason)
+		s.problems.insert(encoding.line, encoding.reason)
 	case errors.Is(err, errTooLarge):
 		s.problems.add(0, "", fmt.Sprintf("the file has more than %s bytes: split it", thousands(s.limit.Bytes)))
 	default:

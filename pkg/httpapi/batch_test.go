@@ -124,8 +124,8 @@ func TestAllProblemsOfAFileAreToldAtOnce(t *testing.T) {
 		"a column is missing, which is told once": {
 			"EmailAddress,UserName,TargetPassword\na@example.com,a,y\nb@example.com,b,y\n", 422, "CsvInvalid", []string{"1|Password|the column is missing"},
 		},
-		"semicolons":         {"EmailAddress;UserName;Password\na@example.com;a;x\n", 422, "CsvInvalid", []string{"1|semicolons"}},
-		"not UTF-8":          {"EmailAddress,UserName,Password\n\xc4nn@example.com,a,x\n", 422, "CsvEncoding", []string{"2|"}},
+		"semicolons":         {"EmailAddress;UserName;Password\na@example.com;a;x\n", 422, "CsvInvalid", []string{"1|semicolons", "2|no TargetPassword"}},
+		"not UTF-8":          {"EmailAddress,UserName,Password\n\xc4nn@example.com,a,x\n", 422, "CsvEncoding", []string{"2|looks like", "2|no TargetPassword"}},
 		"empty":              {"", 422, "CsvInvalid", []string{"|"}},
 		"no target password": {"EmailAddress,UserName,Password\na@example.com,a,x\n", 422, "CsvInvalid", []string{"2|no TargetPassword"}},
 		"rows of every kind": {
