@@ -60,6 +60,9 @@ func newBatchNow(g *global, verb, short, done string, look func(context.Context,
 				asked[u.EmailAddress] = true
 			}
 		}
+		if len(asked) == 0 {
+			return &exitError{exitExceptions, fmt.Errorf("batch %s: no user takes part in a %s now (mailhaul user list --batch %s)", name, verb, name)}
+		}
 		good, err := g.await(ctx, c, name, asked, before, look)
 		if err != nil {
 			return err

@@ -63,6 +63,24 @@ func TestVerifyWaitsForEveryReceipt(t *testing.T) {
 	}
 }
 
+// TestVerifyOfNobodyFindsNothingRight: none of the users is in step, so none is compared.
+func TestVerifyOfNobodyFindsNothingRight(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var answer any = client.Batch{Name: "b"}
+		if strings.HasSuffix(r.URL.Path, "/users") {
+			answer = client.Page[client.User]{Items: []client.User{{EmailAddress: "ann", Status: "Failed"}}}
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	defer server.Close()
+	var out, errs bytes.Buffer
+	g := &global{stdio: stdio{strings.NewReader(""), &out, &errs}, every: time.Millisecond}
+	code := g.run(t.Context(), []string{"batch", "verify", "b", "--wait", "--api", server.URL}, func(string) (string, bool) { return "", false })
+	if code != exitExceptions || !strings.Contains(errs.String(), "no user takes part in a verify now") {
+		t.Errorf("code %d, said %q", code, errs.String())
+	}
+}
+
 // TestWaitSeesThatASyncWasAskedFor: the batch is Synced all the time, and still there is
 // something to wait for; but not for who becomes due meanwhile.
 func TestWaitSeesThatASyncWasAskedFor(t *testing.T) {

@@ -162,6 +162,9 @@ func (g *global) explain(err error) {
 		g.say("  and %d more", p.More)
 	}
 	for _, s := range p.Stages {
+		if s.Detail != "" && strings.Contains(p.Detail, s.Detail) {
+			s.Detail = "" // the first line told it
+		}
 		g.say("  %s", stageLine(s))
 	}
 	if p.TraceID != "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -102,11 +103,17 @@ func checkArgs(cmd *cobra.Command) {
 	}
 	if cmd.HasParent() && cmd.HasSubCommands() && cmd.RunE == nil && cmd.Run == nil {
 		cmd.Args = cobra.ArbitraryArgs
+		// The flags of a verb that is not there are not what is wrong.
+		cmd.FParseErrWhitelist.UnknownFlags = true
 		cmd.RunE = func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError(errors.New(c.CommandPath() + " needs a verb: see " + c.CommandPath() + " --help"))
 			}
-			return usageError(errors.New(c.CommandPath() + " has no verb " + args[0] + ": see " + c.CommandPath() + " --help"))
+			meant := ""
+			if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+				meant = " (did you mean " + strings.Join(like, " or ") + "?)"
+			}
+			return usageError(errors.New(c.CommandPath() + " has no verb " + args[0] + meant + ": see " + c.CommandPath() + " --help"))
 		}
 	}
 	for _, sub := range cmd.Commands() {

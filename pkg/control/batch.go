@@ -114,7 +114,7 @@ func (c *Control) ends(ctx context.Context, b *migration.Batch) (e ends, err err
 		{"target endpoint", b.TargetEndpoint, &e.target, &b.TargetEndpointID},
 	} {
 		if end.name == "" {
-			return ends{}, fault(migration.InvalidArgument, "the %s is not named", end.what)
+			return ends{}, fault(migration.InvalidArgument, "no %s is named (see mailhaul endpoint list, GET …/endpoints)", end.what)
 		}
 		if err := checkName(end.what, end.name); err != nil {
 			return ends{}, err

@@ -44,7 +44,8 @@ func (c *Control) StopBatch(ctx context.Context, a Actor, org, name string) (Bat
 // SyncBatch makes all users due who wait for their next sync.
 func (c *Control) SyncBatch(ctx context.Context, a Actor, org, name string) (Batch, error) {
 	return c.act(ctx, a, org, name, "batch.syncRequested", runs, func(b migration.Batch, now time.Time) (int, error) {
-		return c.store.SyncUsersNow(ctx, b.ID, now)
+		n, err := c.store.SyncUsersNow(ctx, b.ID, now)
+		return n, c.ended(ctx, b, n, err, "no user of it is synced any more")
 	})
 }
 
@@ -80,8 +81,26 @@ func (c *Control) completing(b *migration.Batch) error {
 // receipts tell what it found.
 func (c *Control) VerifyBatch(ctx context.Context, a Actor, org, name string) (Batch, error) {
 	return c.act(ctx, a, org, name, "batch.verifyRequested", runs, func(b migration.Batch, now time.Time) (int, error) {
-		return c.store.VerifyUsers(ctx, b.ID, now)
+		n, err := c.store.VerifyUsers(ctx, b.ID, now)
+		return n, c.ended(ctx, b, n, err, "nobody of it is logged in any more; its receipts tell what the verify after the last sync found (mailhaul report receipts)")
 	})
+}
+
+// ended refuses what reached no user because all of them are completed: it would look
+// like good news.
+func (c *Control) ended(ctx context.Context, b migration.Batch, n int, err error, why string) error {
+	if n > 0 || err != nil {
+		return err
+	}
+	s, err := c.store.Summary(ctx, b.ID)
+	if err != nil {
+		return fmt.Errorf("summarise batch %q: %w", b.Name, err)
+	}
+	switch b.Status(s.Counts) {
+	case migration.BatchCompleted, migration.BatchCompletedWithErrors:
+		return fault(migration.Conflict, "batch %q is completed: %s", b.Name, why)
+	}
+	return nil
 }
 
 // runs refuses what only a started batch can do.

@@ -106,6 +106,38 @@ func TestABatchStartsAndCompletesAtItsTime(t *testing.T) {
 	expect(end.Add(2*time.Minute), "Completing")
 }
 
+// TestNothingIsAskedOfACompletedBatch: a verify that reaches nobody would find nothing
+// wrong.
+func TestNothingIsAskedOfACompletedBatch(t *testing.T) {
+	o, ctx := newOffice(t), t.Context()
+	if _, _, err := o.CreateBatch(ctx, owner, "default", o.batch("pilot", "a.example", "a", nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.StartBatch(ctx, owner, "default", "pilot"); err != nil {
+		t.Fatal(err)
+	}
+	verbs := map[string]func() error{
+		"verify": func() error { _, err := o.VerifyBatch(ctx, owner, "default", "pilot"); return err },
+		"sync":   func() error { _, err := o.SyncBatch(ctx, owner, "default", "pilot"); return err },
+	}
+	for verb, do := range verbs {
+		if err := do(); err != nil {
+			t.Errorf("%s of a batch with nobody in step yet: %v", verb, err)
+		}
+	}
+	if _, err := o.RemoveUser(ctx, owner, "default", "pilot", "a@a.example"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.CompleteBatch(ctx, owner, "default", "pilot", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	for verb, do := range verbs {
+		if err := do(); err == nil || !strings.Contains(err.Error(), "is completed") {
+			t.Errorf("%s of a completed batch: %v", verb, err)
+		}
+	}
+}
+
 // stories is how many TestCountsAreTheSumOfTheUsers tells; the same ones each time.
 var stories = flag.Int("control.stories", 12, "stories of a batch")
 
