@@ -58,7 +58,7 @@ type Webhook struct {
 	ID           int64     `json:"id" doc:"what it is called in paths"`
 	URL          string    `json:"url" doc:"what is called"`
 	CreatedAt    time.Time `json:"createdAt" doc:"when it was made"`
-	LastDelivery *Delivery `json:"lastDelivery" doc:"what was tried last; null: nothing yet"`
+	LastDelivery *Delivery `json:"lastDelivery,omitempty" doc:"what was tried last; absent: nothing yet"`
 }
 
 // CreatedWebhook is a webhook with its secret, which is told this once.
@@ -169,9 +169,9 @@ type Endpoint struct {
 	MessagesPerSecond             int64     `json:"messagesPerSecond" doc:"over the whole fleet; 0: no limit"`
 	BytesToday                    int64     `json:"bytesToday" doc:"bytes of messages copied from and to it since midnight (UTC)"`
 	WorkingLimit                  int       `json:"workingLimit" doc:"passes at once for now: fewer than maxConcurrentMigrations after it asked for time"`
-	Resting                       *Resting  `json:"resting" doc:"set outside its hours, and when the bytes of the day are used up"`
+	Resting                       *Resting  `json:"resting,omitempty" doc:"set outside its hours, and when the bytes of the day are used up"`
 	CreatedAt                     time.Time `json:"createdAt" doc:"when it was made"`
-	Parked                        *Parked   `json:"parked" doc:"set while the endpoint rests after a fault of its own"`
+	Parked                        *Parked   `json:"parked,omitempty" doc:"set while the endpoint rests after a fault of its own"`
 }
 
 // Resting is an endpoint that nobody works at, by its own settings.
@@ -422,3 +422,11 @@ func (p *Problem) GetStatus() int { return p.Status }
 
 // ContentType makes JSON into problem+json.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+// Report is a batch's report as JSON.
+type Report struct {
+	Report      string           `json:"report" doc:"statistics, errors, items or receipts"`
+	Batch       string           `json:"batch" doc:"name of the batch"`
+	GeneratedAt time.Time        `json:"generatedAt" doc:"when it was made"`
+	Items       []map[string]any `json:"items" nullable:"false" doc:"its rows: the columns of the CSV in camelCase"`
+}

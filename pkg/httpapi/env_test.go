@@ -194,7 +194,9 @@ func (e *env) do(r request) answer {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	return answer{res.StatusCode, res.Header, string(text)}
+	a := answer{res.StatusCode, res.Header, string(text)}
+	openAPI().keepsTo(e.t, r.method, r.path, a)
+	return a
 }
 
 // as makes a request and fails the test unless the status is want.

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/mailhaul/mailhaul/pkg/client"
+	"github.com/mailhaul/mailhaul/pkg/report"
 )
 
 const bearerScheme = "token"
@@ -57,7 +58,7 @@ func streams(contentTypes ...string) func(*huma.Operation) {
 	return func(op *huma.Operation) {
 		content := map[string]*huma.MediaType{}
 		for _, t := range contentTypes {
-			content[t] = &huma.MediaType{}
+			content[t] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 		}
 		op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: content}}
 	}
@@ -96,7 +97,8 @@ func (a *api) describeProblems() {
 func (a *api) describeUploads(create, add string) {
 	doc := a.huma.OpenAPI()
 	schema := doc.Components.Schemas.Schema
-	spec := schema(reflect.TypeFor[uploadJSON](), true, "Upload")
+	spec := schema(reflect.TypeFor[uploadJSON](), true, "")
+	form := schema(reflect.TypeFor[uploadForm](), true, "")
 	for _, path := range []string{create, add} {
 		op := doc.Paths[path].Post
 		op.Description = "The body is multipart/form-data with the parts spec (JSON) and csv (a file), or JSON: the spec with the file " +
@@ -104,10 +106,9 @@ func (a *api) describeUploads(create, add string) {
 		op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			"application/json": {Schema: spec},
 			"text/csv":         {Schema: &huma.Schema{Type: huma.TypeString}},
-			"multipart/form-data": {Schema: &huma.Schema{Type: huma.TypeObject, Required: []string{"csv"}, Properties: map[string]*huma.Schema{
-				"spec": {Type: huma.TypeString, Description: "the spec as JSON"},
-				"csv":  {Type: huma.TypeString, Format: "binary", Description: "the CSV file"},
-			}}},
+			"multipart/form-data": {Schema: form, Encoding: map[string]*huma.Encoding{
+				"spec": {ContentType: "application/json"}, "csv": {ContentType: "text/csv"},
+			}},
 		}}
 	}
 	answer := func(description string, t reflect.Type) *huma.Response {
@@ -116,4 +117,21 @@ func (a *api) describeUploads(create, add string) {
 	answers := doc.Paths[create].Post.Responses
 	answers["201"] = answer("Created", reflect.TypeFor[client.Batch]())
 	answers["200"] = answer("OK, of a dry run", reflect.TypeFor[client.DryRun]())
+}
+
+// describeReports writes the words that a report is asked for with, and its form as JSON.
+func (a *api) describeReports(path string) {
+	doc := a.huma.OpenAPI()
+	op := doc.Paths[path].Get
+	words := map[string][]any{"format": {string(report.CSV), string(report.JSON), string(report.HTML)}}
+	for _, kind := range report.Kinds {
+		words["report"] = append(words["report"], string(kind))
+	}
+	for _, p := range op.Parameters {
+		if words[p.Name] != nil {
+			told := *p.Schema // what a request is held against stays: control refuses other words, with a reason
+			told.Enum, p.Schema = words[p.Name], &told
+		}
+	}
+	op.Responses["200"].Content["application/json"].Schema = doc.Components.Schemas.Schema(reflect.TypeFor[client.Report](), true, "")
 }

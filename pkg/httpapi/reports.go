@@ -38,4 +38,5 @@ func (a *api) reportRoutes() {
 				}
 			}}, nil
 		}, streams("text/csv", "application/json", "text/html"))
+	a.describeReports(batchPath + "/reports/{report}")
 }

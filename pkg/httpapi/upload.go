@@ -25,6 +25,12 @@ type uploadJSON struct {
 	CSV *string `json:"csv" nullable:"false" doc:"the CSV file"`
 }
 
+// uploadForm is an upload as multipart: what the document tells of it.
+type uploadForm struct {
+	Spec client.BatchSpec `json:"spec,omitempty" doc:"the spec"`
+	CSV  string           `json:"csv" format:"binary" doc:"the CSV file"`
+}
+
 // parseUpload takes a body apart: multipart with the parts spec and csv, JSON with the
 // file in a string, or the file alone.
 func parseUpload(contentType string, body []byte) (upload, error) {
