@@ -66,6 +66,7 @@ func mayJoin(from, into migration.Batch) error {
 // rests as the batch does. What an operator has to mend first stays as it is.
 func join(u *migration.User, b *migration.Batch, now time.Time) {
 	u.Stopping = false
+	u.EndPreflight()
 	switch {
 	case u.Status == migration.UserFailed || u.Status == migration.UserNeedsCredentials:
 		if runs(b) != nil {

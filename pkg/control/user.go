@@ -131,7 +131,7 @@ func due(u *migration.User, now time.Time) {
 	}
 	u.Code, u.Reason = "", ""
 	u.Attempts, u.FailingSince, u.Takeovers = 0, time.Time{}, 0
-	u.Stopping = false
+	u.Stopping, u.PreflightFrom = false, ""
 }
 
 // StopUser stops one user; a pass under way ends at its next window.
@@ -148,7 +148,7 @@ func (c *Control) StopUser(ctx context.Context, a Actor, org, batch, email strin
 		case held || busy(u.UserState):
 			u.Stopping = true
 		default:
-			u.Status, u.NextRunAt, u.Stopping = migration.UserStopped, time.Time{}, false
+			u.Status, u.NextRunAt, u.Stopping, u.PreflightFrom = migration.UserStopped, time.Time{}, false, ""
 		}
 		return nil
 	}

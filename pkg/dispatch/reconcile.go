@@ -171,7 +171,7 @@ func dueAgain(s migration.UserState, now time.Time) migration.UserState {
 	case s.Removing:
 		s.Status, s.NextRunAt = migration.UserRemoving, time.Time{}
 	case s.Stopping:
-		s.Status, s.Stopping, s.NextRunAt = migration.UserStopped, false, time.Time{}
+		s.Status, s.Stopping, s.NextRunAt, s.PreflightFrom = migration.UserStopped, false, time.Time{}, ""
 	default:
 		s.NextRunAt = now
 	}

@@ -24,6 +24,7 @@ type Result struct {
 // Schedule is what Advance has to know of the user's batch.
 type Schedule struct {
 	Interval time.Duration // between resyncs
+	Started  bool          // it was, once
 }
 
 // Backoff of the class retry.
@@ -46,6 +47,9 @@ const (
 // Advance returns the user's next state after a pass. It is pure: what an operator
 // asked meanwhile is in s.
 func Advance(userID int64, s UserState, r Result, sch Schedule, now time.Time) UserState {
+	if r.Kind == Preflighting {
+		return afterPreflight(s, r, sch, now)
+	}
 	n := s
 	n.Yielded = false
 	n.Takeovers = 0
@@ -161,12 +165,12 @@ func TakeOver(userID int64, s UserState, progress bool, died int, sch Schedule, 
 	case s.Removing:
 		n.Status, n.NextRunAt = UserRemoving, time.Time{}
 	case s.Stopping:
-		n.Status, n.Stopping, n.NextRunAt = UserStopped, false, time.Time{}
+		n.Status, n.Stopping, n.NextRunAt, n.PreflightFrom = UserStopped, false, time.Time{}, ""
 	case n.Takeovers >= most:
 		n.Status, n.Code = UserFailed, Internal
 		n.Reason = fmt.Sprintf("%d workers in a row died on this mailbox without getting on", n.Takeovers)
 		n.NextRunAt = NextSync(userID, sch.Interval, now)
-		n.Takeovers = 0
+		n.Takeovers, n.PreflightFrom = 0, ""
 	default:
 		n.Status, n.Yielded, n.NextRunAt = UserQueued, true, now
 	}

@@ -25,7 +25,7 @@ type Backlog struct {
 }
 
 // PassKinds are the kinds of pass in the order of admission.
-var PassKinds = []PassKind{LastSync, Resync, FirstSync, Verify}
+var PassKinds = []PassKind{LastSync, Resync, FirstSync, Verify, Preflighting}
 
 // Station is an endpoint with what is going on at it.
 type Station struct {

@@ -80,6 +80,9 @@ type UserState struct {
 	Removing   bool
 	// VerifyDue is set when a verify was asked for and has not run yet.
 	VerifyDue bool
+	// PreflightFrom is where the user was when a preflight was asked for that has not
+	// run yet, and goes back to; "": none is due.
+	PreflightFrom UserStatus
 
 	FirstSyncedAt time.Time // zero: never
 	LastSyncedAt  time.Time
@@ -143,11 +146,15 @@ const (
 	Resync    PassKind = "resync"
 	LastSync  PassKind = "complete"
 	Verify    PassKind = "verify"
+	// Preflighting looks at both sides, and changes neither.
+	Preflighting PassKind = "preflight"
 )
 
 // Kind returns what kind of pass the user is due for.
 func (s UserState) Kind() PassKind {
 	switch {
+	case s.PreflightFrom != "" && !s.Completing:
+		return Preflighting
 	case s.VerifyDue && !s.Completing:
 		return Verify
 	case s.Completing:
@@ -166,6 +173,8 @@ func RunningStatus(k PassKind) UserStatus {
 		return UserCompleting
 	case Resync, Verify:
 		return UserIncrementalSyncing
+	case Preflighting:
+		return UserValidating
 	default:
 		return UserSyncing
 	}

@@ -90,7 +90,7 @@ func one(kind ReasonKind, remedy, what string, args ...any) []Reason {
 }
 
 // passNames are what people call the kinds of pass.
-var passNames = map[PassKind]string{FirstSync: "first sync", Resync: "resync", LastSync: "last sync", Verify: "verify"}
+var passNames = map[PassKind]string{FirstSync: "first sync", Resync: "resync", LastSync: "last sync", Verify: "verify", Preflighting: "preflight"}
 
 func (s Standing) running() Reason {
 	m := s.User.Messages()
@@ -100,7 +100,7 @@ func (s Standing) running() Reason {
 		r.What += " since " + s.Lease.Since.UTC().Format(time.RFC3339)
 	}
 	switch {
-	case s.Lease.Kind == Verify:
+	case s.Lease.Kind == Verify || s.Lease.Kind == Preflighting:
 	case s.User.Running:
 		r.What += fmt.Sprintf(": %d of %d folders done, %d of %d messages in step", m.FoldersDone, m.Folders, m.Unchanged+m.Copied+m.Adopted, m.Seen)
 	default:
@@ -178,7 +178,7 @@ func (s Standing) later() Reason {
 func (s Standing) due(now time.Time) []Reason {
 	u, kind := &s.User, s.User.Kind()
 	var out []Reason
-	if s.Batch.Stopped {
+	if s.Batch.Stopped && kind != Preflighting {
 		out = one(ReasonStopped, "mailhaul batch start "+s.Batch.Name, "batch %s is stopped", s.Batch.Name)
 	}
 	out = append(out, s.Source.Closed(kind, now)...)

@@ -71,7 +71,7 @@ func (p *pass) writeOnce(ctx context.Context) error {
 		p.result.Rest = p.hold.orders().Rest
 	}
 	p.result.LoggedIn = p.source != nil && p.target != nil && p.source.wasEntered() && p.target.wasEntered()
-	next := migration.Advance(user.ID, user.UserState, p.result, migration.Schedule{Interval: p.batch.ResyncInterval}, now)
+	next := migration.Advance(user.ID, user.UserState, p.result, migration.Schedule{Interval: p.batch.ResyncInterval, Started: !p.batch.StartedAt.IsZero()}, now)
 	if p.receipt != nil && !p.receipt.Same() && next.Status == migration.UserCompleted {
 		next.Status = migration.UserCompletedWithWarnings
 		next.Reason = fmt.Sprintf("the last verify found %d messages missing, %d altered, %d with another date, and %d folders missing",

@@ -125,7 +125,7 @@ func (c *Client) Depths(ctx context.Context) ([]Depth, error) {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
 	var out []Depth
-	for _, kind := range []migration.PassKind{migration.LastSync, migration.Resync, migration.FirstSync, migration.Verify} {
+	for _, kind := range migration.PassKinds {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}

@@ -83,7 +83,7 @@ func TestATaskRunsOnceAndCarriesTwoNumbers(t *testing.T) {
 		t.Errorf("payload %q, error %v", info.Payload, err)
 	}
 	depths, err := c.Depths(t.Context())
-	if err != nil || len(depths) != 4 || depths[1].Queue != "resync" || depths[1].Waiting != 1 {
+	if err != nil || len(depths) != 5 || depths[1].Queue != "resync" || depths[1].Waiting != 1 {
 		t.Errorf("depths %+v, error %v", depths, err)
 	}
 	got := make(chan Task, 2)

@@ -22,10 +22,11 @@ type Task struct {
 // queues are the queues and how often each is asked first: a cutover before a
 // resync before a first sync, but none starves the others.
 var queues = map[string]int{
-	string(migration.LastSync):  8,
-	string(migration.Resync):    4,
-	string(migration.FirstSync): 3,
-	string(migration.Verify):    1,
+	string(migration.LastSync):     8,
+	string(migration.Resync):       4,
+	string(migration.FirstSync):    3,
+	string(migration.Verify):       1,
+	string(migration.Preflighting): 1,
 }
 
 const (

@@ -10,10 +10,14 @@ import (
 )
 
 const (
-	anyDue = `SELECT EXISTS (SELECT 1 FROM batches WHERE next_due_at <= $1 AND NOT stopped AND NOT removing)`
+	// isDue is which batches b are looked at: a stopped one for its preflights alone.
+	isDue = `b.next_due_at <= $1 AND NOT b.removing AND (NOT b.stopped
+		OR EXISTS (SELECT 1 FROM users p WHERE p.batch_id = b.id AND p.turn = 8 AND p.next_run_at <= $1))`
 
-	dueBatches = `SELECT b.id, b.served, o.id, o.served, b.source_endpoint_id, b.target_endpoint_id FROM batches b JOIN orgs o ON o.id = b.org_id
-		WHERE b.next_due_at <= $1 AND NOT b.stopped AND NOT b.removing`
+	anyDue = `SELECT EXISTS (SELECT 1 FROM batches b WHERE ` + isDue + `)`
+
+	dueBatches = `SELECT b.id, b.served, b.stopped, o.id, o.served, b.source_endpoint_id, b.target_endpoint_id
+		FROM batches b JOIN orgs o ON o.id = b.org_id WHERE ` + isDue + ``
 
 	dueUsers = `SELECT id, next_run_at, target_login FROM users
 		WHERE batch_id = $1 AND turn = $2 AND next_run_at <= $3 AND (next_run_at, id) > ($4, $5) AND NOT removing AND NOT` + leased + `
@@ -30,7 +34,8 @@ const (
 			SELECT MIN(next_run_at) FROM users WHERE batch_id = $1 AND turn = 4 AND next_run_at IS NOT NULL UNION ALL
 			SELECT MIN(next_run_at) FROM users WHERE batch_id = $1 AND turn = 5 AND next_run_at IS NOT NULL UNION ALL
 			SELECT MIN(next_run_at) FROM users WHERE batch_id = $1 AND turn = 6 AND next_run_at IS NOT NULL UNION ALL
-			SELECT MIN(next_run_at) FROM users WHERE batch_id = $1 AND turn = 7 AND next_run_at IS NOT NULL) AS turns`
+			SELECT MIN(next_run_at) FROM users WHERE batch_id = $1 AND turn = 7 AND next_run_at IS NOT NULL UNION ALL
+			SELECT MIN(next_run_at) FROM users WHERE batch_id = $1 AND turn = 8 AND next_run_at IS NOT NULL) AS turns`
 )
 
 // load reads the due batches, their endpoints and the users that come into question.
@@ -54,7 +59,7 @@ func (a *admission) load(ctx context.Context) error {
 		var b dueBatch
 		var o dueOrg
 		var source, target int64
-		if err := rows.Scan(&b.id, &b.served, &o.id, &o.served, &source, &target); err != nil {
+		if err := rows.Scan(&b.id, &b.served, &b.stopped, &o.id, &o.served, &source, &target); err != nil {
 			return err
 		}
 		if locked != nil && !(free[b.id] && locked[source] && locked[target]) {
@@ -80,7 +85,10 @@ func (a *admission) load(ctx context.Context) error {
 		if b.target != b.source {
 			b.target.batches = append(b.target.batches, b)
 		}
-		for turn := turnLast; turn <= turnVerify; turn++ {
+		for turn := turnLast; turn <= turnPreflight; turn++ {
+			if b.stopped && turn != turnPreflight {
+				continue
+			}
 			g := &group{batch: b, turn: turn, kind: turnKinds[turn]}
 			if err := a.turnPage(ctx, g, candidate{due: -1 << 62}); err != nil {
 				return err

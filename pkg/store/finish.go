@@ -11,7 +11,7 @@ import (
 // Finish ends a pass: it writes the user's next state and counts, replaces the items
 // listed of the user, appends events, counts usage and frees the lease, all or
 // nothing. A pass that ended early and lists no items, or a verify, leaves those of
-// the pass before. The credentials of a user that is completed are erased with it.
+// the pass before, as a preflight does. The credentials of a user that is completed are erased with it.
 // ErrLeaseLost means that nothing was written.
 func (s *Store) Finish(ctx context.Context, token int64, next migration.UserState, totals migration.Totals, last migration.Tally,
 	items []migration.Item, events []migration.Event,
@@ -24,7 +24,7 @@ func (s *Store) Finish(ctx context.Context, token int64, next migration.UserStat
 		if err != nil {
 			return err
 		}
-		early := next.Code != "" || next.Yielded || h.Kind == migration.Verify
+		early := next.Code != "" || next.Yielded || h.Kind == migration.Verify || h.Kind == migration.Preflighting
 		if len(items) > 0 || !early && h.listed {
 			if err := replaceItems(ctx, tx, h, items); err != nil {
 				return err
@@ -45,7 +45,15 @@ func (s *Store) Finish(ctx context.Context, token int64, next migration.UserStat
 		if err := s.countUsage(ctx, tx, h, totals.Copied-known.Copied, totals.Bytes-known.Bytes, !next.FirstSyncedAt.IsZero()); err != nil {
 			return err
 		}
-		unsettled := unsettledAfter(h.Unsettled, next)
+		if h.Kind == migration.FirstSync {
+			if err := s.countFirst(ctx, tx, h, totals); err != nil {
+				return err
+			}
+		}
+		unsettled := h.Unsettled
+		if h.Kind != migration.Preflighting { // which sends nothing
+			unsettled = unsettledAfter(h.Unsettled, next)
+		}
 		return s.end(ctx, tx, h, asked(next, h.state, h.Kind, s.now()), totals, last, unsettled)
 	})
 }
@@ -76,7 +84,7 @@ func (s *Store) Release(ctx context.Context, token int64, dead bool, next migrat
 				return err
 			}
 		}
-		return s.end(ctx, tx, h, next, h.totals, h.last, h.Unsettled || dead)
+		return s.end(ctx, tx, h, next, h.totals, h.last, h.Unsettled || dead && h.Kind != migration.Preflighting)
 	})
 }
 
@@ -154,6 +162,13 @@ func asked(next, cur migration.UserState, kind migration.PassKind, now time.Time
 	if !cur.NextRunAt.IsZero() && next.Status == migration.UserSynced { // to be synced now
 		next.Status, next.NextRunAt = migration.UserQueued, cur.NextRunAt
 	}
+	if kind == migration.Preflighting && cur.PreflightFrom == "" { // started meanwhile
+		next.PreflightFrom, next.Yielded, next.Takeovers = "", false, 0
+		switch next.Status {
+		case migration.UserCreated, migration.UserStopped, migration.UserFailed, migration.UserWaiting:
+			next.Status, next.NextRunAt = migration.UserQueued, now
+		}
+	}
 	if cur.Completing && !next.Completing {
 		next.Completing = true
 		if !ended && next.Status != migration.UserStopped {
@@ -168,7 +183,7 @@ func asked(next, cur migration.UserState, kind migration.PassKind, now time.Time
 		if !ended {
 			next.Status, next.NextRunAt = migration.UserStopped, time.Time{}
 		}
-	case next.Status == migration.UserStopped && !cur.Stopping: // started again
+	case next.Status == migration.UserStopped && !cur.Stopping && kind != migration.Preflighting: // started again
 		next.Stopping, next.Status, next.NextRunAt = false, migration.UserQueued, now
 	}
 	return next

@@ -152,7 +152,7 @@ func inChunks(users iter.Seq2[migration.User, error]) iter.Seq2[[]migration.User
 
 // begin gives a user the state in which its batch takes it up.
 func (im *importer) begin(st *migration.UserState) {
-	st.Status, st.NextRunAt = migration.UserCreated, time.Time{}
+	st.Status, st.NextRunAt, st.PreflightFrom = migration.UserCreated, time.Time{}, ""
 	if !im.batch.StartedAt.IsZero() && !im.batch.Stopped && !im.batch.Completing {
 		st.Status, st.NextRunAt = migration.UserQueued, im.now
 	}

@@ -173,7 +173,7 @@ type holder struct {
 }
 
 // selectHeld is one statement, not one a table, because every pass comes by here.
-const selectHeld = `SELECT l.token, l.user_id, l.kind, l.state, l.unsettled, l.counted_by, u.org_id, u.batch_id,
+const selectHeld = `SELECT l.token, l.user_id, l.kind, l.state, l.since, l.unsettled, l.counted_by, u.org_id, u.batch_id,
 	(SELECT b.next_due_at FROM batches b WHERE b.id = u.batch_id), EXISTS (SELECT 1 FROM items i WHERE i.user_id = u.id),
 	` + stateColumns + `, ` + totalColumns + `, running, ` + lastColumns + `
 	FROM leases l JOIN users u ON u.id = l.user_id WHERE l.token = $1 AND l.state = $2`
@@ -183,7 +183,7 @@ const selectHeld = `SELECT l.token, l.user_id, l.kind, l.state, l.unsettled, l.c
 func (s *Store) held(ctx context.Context, tx querier, token int64, state migration.LeaseState) (*holder, error) {
 	var h holder
 	dest := append([]any{
-		&h.Token, &h.UserID, &h.Kind, &h.State, &h.Unsettled, &h.countedBy, &h.orgID, &h.batchID, timeInto{&h.batchDue}, &h.listed,
+		&h.Token, &h.UserID, &h.Kind, &h.State, timeInto{&h.Since}, &h.Unsettled, &h.countedBy, &h.orgID, &h.batchID, timeInto{&h.batchDue}, &h.listed,
 	}, stateDest(&h.state)...)
 	dest = into(append(into(dest, totalFields(&h.totals)), &h.running), lastFields(&h.last))
 	err := tx.QueryRowContext(ctx, selectHeld+s.dialect.forUpdate, token, string(state)).Scan(dest...)

@@ -104,7 +104,7 @@ func (s *Store) lockDue(ctx context.Context, tx *sql.Tx, now any) (endpoints, ba
 	if !s.dialect.manyWriters {
 		return nil, nil, nil
 	}
-	const due = ` FROM batches b WHERE b.next_due_at <= $1 AND NOT b.stopped AND NOT b.removing`
+	const due = ` FROM batches b WHERE ` + isDue
 	endpoints, batches = map[int64]bool{}, map[int64]bool{}
 	err = each(ctx, tx, func(rows *sql.Rows) error {
 		var id int64

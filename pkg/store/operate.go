@@ -17,7 +17,8 @@ const (
 	unstopUsers = `UPDATE users SET stopping = FALSE WHERE batch_id = $1 AND NOT removing AND stopping`
 
 	stopRunning = `UPDATE users SET stopping = TRUE WHERE batch_id = $1 AND NOT removing AND NOT stopping AND` + running
-	stopWaiting = `UPDATE users SET status = 'Stopped', next_run_at = NULL WHERE batch_id = $1 AND NOT removing
+	stopWaiting = `UPDATE users SET status = CASE WHEN preflight_from = '' THEN 'Stopped' ELSE preflight_from END, preflight_from = '',
+		next_run_at = NULL WHERE batch_id = $1 AND NOT removing
 		AND status NOT IN ('Created', 'Stopped', 'Failed', 'NeedsCredentials', 'Completed', 'CompletedWithWarnings') AND NOT` + leased
 	restFailed = `UPDATE users SET next_run_at = NULL WHERE batch_id = $1 AND status = 'Failed' AND next_run_at IS NOT NULL`
 
@@ -61,6 +62,9 @@ func (s *Store) operate(ctx context.Context, what string, batchID int64, now tim
 // a stop back that a running pass has not acted on. Their attempts are forgotten.
 func (s *Store) StartUsers(ctx context.Context, batchID int64, now time.Time) (int, error) {
 	return s.operate(ctx, "start users", batchID, now, func(tx *sql.Tx) (int, error) {
+		if err := s.endPreflightsOf(ctx, tx, batchID); err != nil {
+			return 0, err
+		}
 		resumed, err := execN(ctx, tx, unstopUsers, batchID)
 		if err != nil {
 			return 0, err
@@ -100,6 +104,9 @@ func (s *Store) SyncUsersNow(ctx context.Context, batchID int64, now time.Time) 
 // have failed or need credentials.
 func (s *Store) CompleteUsers(ctx context.Context, batchID int64, now time.Time) (int, error) {
 	return s.operate(ctx, "complete users", batchID, now, func(tx *sql.Tx) (int, error) {
+		if err := s.endPreflightsOf(ctx, tx, batchID); err != nil {
+			return 0, err
+		}
 		return execN(ctx, tx, completeUsers, batchID, at(now))
 	})
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // wholeTable is how SQLite tells of a table that it reads from end to end.
-var wholeTable = regexp.MustCompile(`^SCAN (\w{1,2}|orgs|batches|endpoints|users|events|items|records|journal|leases)$`)
+var wholeTable = regexp.MustCompile(`^SCAN (\w{1,2}|orgs|batches|endpoints|users|events|items|preflights|records|journal|leases)$`)
 
 // TestPlans: the queries that run often, or over large batches, find their rows by
 // index: none reads a whole table.
@@ -23,6 +23,8 @@ func TestPlans(t *testing.T) {
 	for _, query := range []string{
 		anyDue, dueBatches, dueUsers, liveSlots, earliestDue,
 		startUsers, unstopUsers, stopRunning, stopWaiting, restFailed, syncUsers, completeUsers, verifyUsers,
+		preflightUsers, forgetPreflights, endPreflights, outrunPreflights, stillPreflighting, preflightGroups, listPreflights, pilots,
+		freeLease + freeQueuedPreflights,
 		freeLease + freeQueuedOfBatch, freeLease + freeQueuedOfUser,
 		`SELECT id FROM users WHERE removing AND NOT` + leased + ` LIMIT 500`,
 		`DELETE FROM events WHERE user_id IN ($1) AND user_id <> 0 AND actor = ''`,

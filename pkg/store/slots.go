@@ -48,6 +48,7 @@ type dueBatch struct {
 	id             int64
 	org            *dueOrg
 	source, target *slots
+	stopped        bool  // only its preflights are looked at
 	served         int64 // token of the lease it was given last
 	groups         []*group
 }
@@ -84,6 +85,7 @@ const (
 	turnResync
 	turnFirst
 	turnVerify
+	turnPreflight
 )
 
 // turnKinds is what kind of pass a turn is for.
@@ -95,10 +97,11 @@ var turnKinds = map[int]migration.PassKind{
 	turnResync:        migration.Resync,
 	turnFirst:         migration.FirstSync,
 	turnVerify:        migration.Verify,
+	turnPreflight:     migration.Preflighting,
 }
 
 // rounds is the order: cutover, yielded passes, resyncs up to their share, first
-// syncs, verifies. Yielded passes come again after the resyncs, for the case that
+// syncs, verifies, preflights. Yielded passes come again after the resyncs, for the case that
 // slots were kept for resyncs that then could not use them.
 var rounds = [][]int{
 	{turnLast},
@@ -107,6 +110,7 @@ var rounds = [][]int{
 	{turnYieldedVerify, turnYieldedFirst, turnYieldedResync},
 	{turnFirst},
 	{turnVerify},
+	{turnPreflight},
 }
 
 // other is b's endpoint that is not e, e itself where there is only one.

@@ -34,7 +34,7 @@ FROM (
 			u.total_flags_updated + CASE WHEN u.running THEN u.last_flags_updated ELSE 0 END AS flags_updated,
 			u.total_bytes + CASE WHEN u.running THEN u.last_bytes ELSE 0 END AS bytes,
 			u.last_bytes_total AS bytes_total
-		FROM users u LEFT JOIN leases l ON l.user_id = u.id
+		FROM users u LEFT JOIN leases l ON l.user_id = u.id AND l.kind <> 'preflight'
 		WHERE u.batch_id = $1
 	) AS per_user
 ) AS counted

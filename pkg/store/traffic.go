@@ -106,7 +106,8 @@ func (s *Store) Orders(ctx context.Context, tokens []int64) (map[int64]migration
 			err := rows.Scan(&token, &source, &target, &stopped)
 			stop[token], endpoints[source], endpoints[target] = stopped, nil, nil
 			return err
-		}, `SELECT l.token, l.source_endpoint_id, l.target_endpoint_id, u.stopping OR u.removing FROM leases l JOIN users u ON u.id = l.user_id
+		}, `SELECT l.token, l.source_endpoint_id, l.target_endpoint_id, u.stopping OR u.removing
+			OR l.kind = 'preflight' AND u.preflight_from = '' FROM leases l JOIN users u ON u.id = l.user_id
 			WHERE l.state = 'running' AND l.token IN (`+values(1, len(part))+`)`, anys(part)...)
 		if err != nil {
 			return nil, fmt.Errorf("look for stops: %w", err)

@@ -14,7 +14,7 @@ import (
 const (
 	nameColumns  = `batch_id, email, email_key, user_name, target_user_name, target_login, user_root, target_root, source_secret, target_secret`
 	stateColumns = `status, code, reason, next_run_at, yielded, attempts, failing_since, takeovers,
-		stopping, completing, removing, verify_due, first_synced_at, last_synced_at, logged_in_at`
+		stopping, completing, removing, verify_due, first_synced_at, last_synced_at, logged_in_at, preflight_from`
 	userColumns = `id, org_id, batch_id, email, user_name, target_user_name, user_root, target_root, source_secret, target_secret, ` +
 		stateColumns + `, ` + totalColumns + `, running, ` + lastColumns
 	selectUser = `SELECT ` + userColumns + ` FROM users`
@@ -31,6 +31,7 @@ func stateArgs(st *migration.UserState) []any {
 	return []any{
 		string(st.Status), string(st.Code), st.Reason, at(st.NextRunAt), st.Yielded, st.Attempts, at(st.FailingSince), st.Takeovers,
 		st.Stopping, st.Completing, st.Removing, st.VerifyDue, at(st.FirstSyncedAt), at(st.LastSyncedAt), at(st.LoggedInAt),
+		string(st.PreflightFrom),
 	}
 }
 
@@ -45,6 +46,7 @@ func stateDest(st *migration.UserState) []any {
 		timeInto{&st.FirstSyncedAt},
 		timeInto{&st.LastSyncedAt},
 		timeInto{&st.LoggedInAt},
+		&st.PreflightFrom,
 	}
 }
 
@@ -160,7 +162,7 @@ func (s *Store) ChangeUser(ctx context.Context, id int64, change func(*migration
 			if err := notLeased(ctx, tx, &u); err != nil {
 				return err
 			}
-			for _, table := range []string{"items", "receipts"} {
+			for _, table := range []string{"items", "receipts", "preflights"} {
 				if _, err := tx.ExecContext(ctx, `UPDATE `+table+` SET batch_id = $2 WHERE user_id = $1`, id, u.BatchID); err != nil {
 					return err
 				}
@@ -214,7 +216,7 @@ func mayMove(ctx context.Context, tx *sql.Tx, u *migration.User) error {
 }
 
 // ResetUser forgets what was delivered for a user, so that the next pass adopts it
-// anew: records, items, the counts over all passes and the verify's receipt. While a
+// anew: records, items, the counts over all passes, what verify and preflight found. While a
 // pass holds or awaits its lease it is a conflict.
 func (s *Store) ResetUser(ctx context.Context, id int64) error {
 	return s.write(ctx, "reset user", func(tx *sql.Tx) error {
@@ -225,7 +227,7 @@ func (s *Store) ResetUser(ctx context.Context, id int64) error {
 		if err := notLeased(ctx, tx, &u); err != nil {
 			return err
 		}
-		for _, table := range []string{"records", "items", "receipts"} {
+		for _, table := range []string{"records", "items", "receipts", "preflights"} {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE user_id = $1`, id); err != nil {
 				return err
 			}
