@@ -28,6 +28,7 @@ const (
 	opCreate
 	opSubscribe
 	opRename
+	opExpunge
 
 	opAny = ^operation(0)
 )

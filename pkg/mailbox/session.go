@@ -69,6 +69,12 @@ type Session interface {
 	// are passed over in silence.
 	Store(ctx context.Context, changes []FlagChange) error
 
+	// Expunge deletes the messages of set, and no other, from the open folder for good,
+	// whatever else is marked as deleted there (RFC 4315 section 2.1). Messages that are
+	// gone are passed over in silence. It may have happened in part although an error came
+	// back, or have left messages of set marked. Without Caps.UIDPlus it is refused.
+	Expunge(ctx context.Context, set UIDSet) error
+
 	// Append lends the connection to an Appender for the named folder; until all that it
 	// was given is flushed no other method but Kill may be called. From then on they may,
 	// another Append too, but List: the server answers in the order it was asked. The folder need

@@ -61,6 +61,12 @@ type Job struct {
 	Settle time.Duration
 	// Budget is shared with other passes; nil: this one has its own.
 	Budget *Budget
+	// Mirror carries deletions over: a copy whose message is gone at the source is deleted
+	// at the target, at the end of a pass that carried everything (mirror.go).
+	Mirror bool
+	// ConfirmedDeletions is up to how many copies are deleted although the source looks
+	// wrong; 0: none.
+	ConfirmedDeletions int64
 	// DryRun surveys and plans, and changes nothing anywhere: no record either.
 	DryRun bool
 }

@@ -46,7 +46,7 @@ func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) error {
 		return cmp.Or(context.Cause(ctx), err)
 	}
 	if p.job.DryRun || len(queue) == 0 {
-		return nil
+		return cmp.Or(p.lanes[0].carryDeletions(ctx), context.Cause(ctx))
 	}
 	var others sync.WaitGroup
 	for _, l := range p.lanes[1:] {
@@ -67,7 +67,10 @@ func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) error {
 	if err == nil && p.owed != nil && !p.yielded {
 		return p.owed
 	}
-	return err
+	if err == nil {
+		err = p.lanes[0].carryDeletions(ctx)
+	}
+	return cmp.Or(context.Cause(ctx), err)
 }
 
 // run carries the folders of the lane's queue, and helps with others.

@@ -39,6 +39,9 @@ func (w *work) mayHaveLost() bool {
 
 // watchMoves finds the folders that messages can have been moved from.
 func (p *pass) watchMoves() {
+	if p.job.Mirror {
+		return // the old copies go
+	}
 	for _, w := range p.all {
 		if w.mayHaveLost() {
 			p.moves.lost = append(p.moves.lost, w)

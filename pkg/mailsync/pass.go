@@ -19,8 +19,9 @@ type pass struct {
 
 	all []*work // every folder that is to be carried
 	// gone are folders that were delivered and that the source lists no more.
-	gone  []*work
-	moves moves // mu guards its arrivals
+	gone   []*work
+	moves  moves // mu guards its arrivals
+	mirror mirror
 	// sizeLimit is what limit answered at the beginning.
 	sizeLimit int64
 	// unsettled is set where every folder settles first.

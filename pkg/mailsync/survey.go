@@ -21,6 +21,9 @@ func (p *lane) survey(ctx context.Context) ([]*work, error) {
 	if err := p.followRenames(ctx, l); err != nil {
 		return nil, err
 	}
+	if err := p.lookForGone(ctx, l); err != nil {
+		return nil, err
+	}
 	p.assignAll(l)
 	voidRecords(p.all)
 	if err := p.proveReversed(ctx); err != nil {

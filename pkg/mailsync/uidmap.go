@@ -1,6 +1,7 @@
 package mailsync
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
@@ -167,6 +168,14 @@ func (m *uidMap) targets(first mailbox.UID) mailbox.UIDSet {
 	return s
 }
 
+// targetsBut returns the target UIDs of all source messages but those.
+func (m *uidMap) targetsBut(those mailbox.UIDSet) mailbox.UIDSet {
+	rest := newUIDMap()
+	rest.runs = slices.Clone(m.runs)
+	rest.remove(those)
+	return rest.targets(1)
+}
+
 // forgetTargets makes every delivered message unplaced: the target folder is
 // another one now.
 func (m *uidMap) forgetTargets() {
@@ -175,6 +184,17 @@ func (m *uidMap) forgetTargets() {
 	for _, r := range old {
 		r.dst = 0
 		m.put(r)
+	}
+}
+
+// remove forgets source messages.
+func (m *uidMap) remove(sources mailbox.UIDSet) {
+	runs := m.runs
+	m.runs = nil
+	for _, r := range runs {
+		for _, part := range mailbox.Span(r.src, r.end()).Minus(sources) {
+			m.put(r.cut(part.First, part.Last))
+		}
 	}
 }
 

@@ -67,6 +67,9 @@ type Tally struct {
 	Surplus       int64 // further copies found at the target, left alone
 	MovedAtSource int64
 	FlagsUpdated  int64 // messages whose flags were changed at the target
+	Deleted       int64 // copies deleted because their messages are gone at the source
+	KeptAtTarget  int64 // copies of such messages that stay: their user changed them
+	ToDelete      int64 // copies that would be deleted: of a dry run, or awaiting a decision
 
 	Bytes      int64 // of Copied
 	BytesTotal int64 // of all messages at the source; 0 where it is not known

@@ -476,6 +476,23 @@ func (s *memorySession) Store(ctx context.Context, changes []mailbox.FlagChange)
 	return nil
 }
 
+// Expunge is two steps, as on the wire.
+func (s *memorySession) Expunge(ctx context.Context, set mailbox.UIDSet) error {
+	if !s.m.Caps.UIDPlus {
+		return migration.NewFault(migration.TargetNotPrepared, migration.ScopeUser, s.m.Side, "no UIDPLUS", nil)
+	}
+	if err := s.Store(ctx, []mailbox.FlagChange{{Set: set, Add: mailbox.Flags{mailbox.Deleted}}}); err != nil {
+		return err
+	}
+	return s.do(ctx, "expunge", func() error {
+		f := s.folder
+		f.ModSeq++
+		f.Messages = slices.DeleteFunc(f.Messages, func(x *MemoryMessage) bool { return set.Contains(x.UID) && x.Flags.Has(mailbox.Deleted) })
+		s.m.Writes++
+		return nil
+	})
+}
+
 func (s *memorySession) Append(ctx context.Context, name string, mode mailbox.AppendMode) (mailbox.Appender, error) {
 	if err := s.alive(ctx); err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ import (
 // called once a subtest and returns an Opener of a mailbox of its own, in which there
 // is nothing but an empty INBOX.
 func Run(t *testing.T, open func(t *testing.T) mailbox.Opener) {
-	for _, part := range [][]test{folderTests, appendTests, readTests, aheadTests, endTests} {
+	for _, part := range [][]test{folderTests, appendTests, readTests, expungeTests, aheadTests, endTests} {
 		for _, x := range part {
 			t.Run(x.name, func(t *testing.T) { x.run(t, open(t)) })
 		}

@@ -1,0 +1,224 @@
+package mailsync
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mailhaul/mailhaul/pkg/mailbox"
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// Deletions that are carried over (Job.Mirror): the one thing in this program that
+// deletes mail. A copy goes only if the record explains it, and only at the end:
+//
+//  1. Before anything is carried, folders whose numbers do not add up with their record
+//     are opened at the source, and told UIDs compared: what was delivered and is not
+//     there is gone (lookForGone). A folder that tells fewer messages than it says it
+//     has is not believed. What no filter lets through is not looked at.
+//  2. The source is listed once more. What was moved has reached its new folder by
+//     then, so that this pass finds it there, and copies it first.
+//  3. Everything is carried as always. Where anything of it failed, or was put off,
+//     nothing is deleted (isIncomplete).
+//  4. The copies are looked at (mirrorplan.go). One whose flags are not those last
+//     carried was changed by the target's user: it is kept, and is the user's from then
+//     on. So is one that a message resembles that was skipped, as that may be where the
+//     deleted one went.
+//  5. Where all of that looks like a fault of the source's, nothing is deleted: the pass
+//     ends with NeedsDecision, and tells how many it is about.
+//  6. In pieces, the source is asked for exactly those messages once more, and the copies
+//     are deleted by UID. Then the record forgets them: should the source bring one
+//     back, it is copied again. A crash in between leaves a copy that is gone, as if its
+//     user had deleted it.
+
+// mirror is what a pass knows of deletions.
+type mirror struct {
+	suspects []*suspect
+	carried  int64 // messages that the records explain, of the whole mailbox
+	messages int64 // in all of the source's folders that tell
+	seen     bool  // the pass met messages, whatever the listing told
+	// doubt is why nothing is deleted in this pass.
+	doubt *migration.Fault
+}
+
+// suspect is a source folder of which messages are gone.
+type suspect struct {
+	folder         string // its name when it was looked at
+	vanished       bool   // the source lists it no more, and does not open it
+	rec            *record
+	source, target mailbox.UIDValidity // as recorded then
+	held           int64               // messages that the record explained then
+	gone           mailbox.UIDSet      // of those
+
+	plan deletions
+}
+
+// lookForGone finds what was delivered and is gone at the source. The listing is a later
+// one where there is any.
+func (p *lane) lookForGone(ctx context.Context, l *listing) error {
+	if !p.job.Mirror {
+		return nil
+	}
+	target, err := p.target.session(ctx)
+	if err != nil {
+		return err
+	}
+	if !target.Caps().UIDPlus {
+		return migration.NewFault(migration.TargetNotPrepared, migration.ScopeUser, migration.Target, "deletions cannot be carried over: "+
+			"the target server has no UIDPLUS (RFC 4315), so it cannot delete single messages without those that its user has marked; "+
+			"set deletions to keep", nil)
+	}
+	source, err := p.source.session(ctx)
+	if err != nil {
+		return err
+	}
+	wanted := newFilter(p.job.Include, p.job.Exclude, l.source)
+	for _, name := range slices.Sorted(maps.Keys(l.records)) {
+		r := l.records[name]
+		p.mirror.carried += r.uids.len()
+		f, listed := l.sourceFolder(name)
+		if !listed {
+			f = l.vanishedFolder(r, source.Naming())
+			wanted.roles[name] = f.Role
+		}
+		if !r.explains() || !wanted.takes(f) || listed && r.addsUp(f.Status) {
+			continue
+		}
+		if err := p.lookAtGone(ctx, r, listed); err != nil {
+			return err
+		}
+	}
+	if len(p.mirror.suspects) > 0 {
+		if l.source, _, err = p.list(ctx, &p.source); err != nil {
+			return err
+		}
+		err = p.followRenames(ctx, l)
+	}
+	for _, f := range l.source {
+		if f.Status != nil {
+			p.mirror.messages += int64(f.Status.Messages)
+		}
+	}
+	return err
+}
+
+// explains reports whether what the record says of UIDs can be relied on.
+func (r *record) explains() bool {
+	return r.uids.len() > 0 && r.SourceValidity != 0 && r.TargetValidity != 0 && !r.Writing && !r.Unproven
+}
+
+// addsUp reports whether a folder's numbers are those of the messages that the record
+// knows of and of as many new ones as there can be: then none is gone, and none came
+// back.
+func (r *record) addsUp(now *mailbox.Status) bool {
+	if now == nil || !r.Finished || now.UIDNext < r.UIDNext || r.UIDNext == 0 {
+		return false
+	}
+	known := r.uids.len() + int64(len(r.skipped)) + r.LeftOut
+	return int64(now.Messages) == known+int64(now.UIDNext-r.UIDNext)
+}
+
+// sourceFolder returns the source folder of a name, if it is listed as one.
+func (l *listing) sourceFolder(name string) (mailbox.Folder, bool) {
+	for _, f := range l.source {
+		if f.Name == name && f.Selectable {
+			return f, true
+		}
+	}
+	return mailbox.Folder{}, false
+}
+
+// vanishedFolder is a source folder that is listed no more as a filter knew it: by its
+// name, and by the role of the folder where its copies are.
+func (l *listing) vanishedFolder(r *record, source mailbox.Naming) mailbox.Folder {
+	f := mailbox.Folder{Name: r.folder, Path: []string{r.folder}, Selectable: true}
+	if source.Delimiter != "" && r.folder != "INBOX" {
+		f.Path = strings.Split(strings.TrimPrefix(r.folder, source.Prefix), source.Delimiter)
+	}
+	for role, name := range roleFolders(l.target) {
+		if name == r.Target {
+			f.Role = role
+		}
+	}
+	return f
+}
+
+// lookAtGone compares a record with what its source folder holds.
+func (p *lane) lookAtGone(ctx context.Context, r *record, listed bool) error {
+	sel, there, err := p.uidsThere(ctx, r.folder)
+	switch {
+	case err == nil && !listed: // it opens: it is not gone, whatever the listing says
+		return nil
+	case isMissing(err) && !listed:
+	case err != nil:
+		if f := migration.AsFault(err); f.Scope != migration.ScopeFolder && f.Scope != migration.ScopeMessage {
+			return err
+		}
+		return nil // the pass meets it again, and tells
+	case sel.UIDValidity != r.SourceValidity:
+		return nil // other messages: they are recognised by their contents
+	case there.Len() < int64(sel.Messages):
+		p.mirror.doubt = contradicts("folder %q has %d messages and tells only %d of them", r.folder, sel.Messages, there.Len())
+		return nil
+	}
+	if r.Finished && r.UIDNext > 1 && p.job.dates().any() &&
+		there.Intersect(mailbox.Span(1, r.UIDNext-1)).Minus(r.decided()).Len() > 0 {
+		r.Finished = false // some came back: the folder is looked through as a whole
+	}
+	gone := r.uids.sources().Minus(there)
+	if gone.Len() > 0 {
+		p.mirror.suspects = append(p.mirror.suspects, &suspect{
+			folder: r.folder, vanished: !listed, rec: r, source: r.SourceValidity, target: r.TargetValidity, held: r.uids.len(), gone: gone,
+		})
+	}
+	return nil
+}
+
+// uidsThere opens a source folder and returns the UIDs of all messages in it. Messages
+// that go meanwhile may be missing: then it looks once more.
+func (p *lane) uidsThere(ctx context.Context, folder string) (sel mailbox.Selected, there mailbox.UIDSet, err error) {
+	p.source.use.Lock()
+	defer p.source.use.Unlock()
+	s, err := p.source.session(ctx)
+	if err != nil {
+		return sel, nil, err
+	}
+	for range 2 {
+		if sel, err = s.Select(ctx, folder, true); err != nil || sel.Messages == 0 {
+			return sel, nil, err
+		}
+		var uids []mailbox.UID
+		if err = s.Flags(ctx, mailbox.Span(1, mailbox.MaxUID), 0, func(u mailbox.UID, _ mailbox.Flags) error {
+			uids = append(uids, u)
+			return nil
+		}); err != nil {
+			return sel, nil, err
+		}
+		if there = mailbox.NewUIDSet(uids...); there.Len() >= int64(sel.Messages) {
+			break
+		}
+	}
+	return sel, there, nil
+}
+
+// isMissing reports whether a server says that a folder is not there.
+func isMissing(err error) bool {
+	f := migration.AsFault(err)
+	return f != nil && f.Code == migration.SourceChanged && f.Scope == migration.ScopeFolder
+}
+
+// contradicts is the fault of a source that cannot be believed about what is gone.
+func contradicts(format string, args ...any) *migration.Fault {
+	return migration.NewFault(migration.SourceChanged, migration.ScopeUser, migration.Source,
+		"no deletion is carried over: "+fmt.Sprintf(format, args...), nil)
+}
+
+// isIncomplete reports whether anything of the pass failed or was put off.
+func (p *pass) isIncomplete() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.yielded || p.owed != nil || len(p.items) > 0 || p.tally.Failed > 0 ||
+		slices.ContainsFunc(p.all, func(w *work) bool { return !w.rec.Finished || w.rec.Writing })
+}
