@@ -15,7 +15,7 @@ import (
 
 func newEndpointCommand(g *global) *cobra.Command {
 	cmd := &cobra.Command{Use: "endpoint", Short: "Mail systems: where mailboxes are and how to log in"}
-	cmd.AddCommand(newEndpointCreate(g), newEndpointSet(g), newEndpointTest(g),
+	cmd.AddCommand(newEndpointCreate(g), newEndpointSet(g), newEndpointTest(g), newEndpointScope(g),
 		simple(g, "list", "List endpoints", 0, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			list, err := c.Endpoints(cmd.Context())
 			if err != nil {
@@ -90,6 +90,7 @@ var endpointColumns = []column[client.Endpoint]{
 	{"LOGIN TEMPLATE", func(e client.Endpoint) string { return e.LoginTemplate }},
 	{"TEST MAILBOX", func(e client.Endpoint) string { return e.TestMailbox }},
 	{"CREATED", func(e client.Endpoint) string { return when(&e.CreatedAt) }},
+	{"SCOPE", scopeColumn},
 	{"BYTES TODAY", func(e client.Endpoint) string { return size(e.BytesToday) }},
 	{"REASON", func(e client.Endpoint) string {
 		switch {

@@ -103,6 +103,31 @@ func (c *Client) DeleteEndpoint(ctx context.Context, name string) error {
 	return err
 }
 
+// Scope tells which mailboxes may move; a Problem NotFound where all may.
+func (c *Client) Scope(ctx context.Context, endpoint string) ([]string, error) {
+	var out Scope
+	_, err := c.json(ctx, call{method: http.MethodGet, path: c.inOrg("endpoints", endpoint, "scope")}, nil, &out)
+	return out.Mailboxes, err
+}
+
+// SetScope lets these mailboxes move and no other.
+func (c *Client) SetScope(ctx context.Context, endpoint string, mailboxes []string) (out Endpoint, err error) {
+	_, err = c.json(ctx, call{method: http.MethodPut, path: c.inOrg("endpoints", endpoint, "scope")}, Scope{Mailboxes: mailboxes}, &out)
+	return out, err
+}
+
+// EditScope adds to an endpoint's scope and takes from it.
+func (c *Client) EditScope(ctx context.Context, endpoint string, in ScopeChange) (out Endpoint, err error) {
+	_, err = c.json(ctx, call{method: http.MethodPatch, path: c.inOrg("endpoints", endpoint, "scope")}, in, &out)
+	return out, err
+}
+
+// ClearScope lets every mailbox move.
+func (c *Client) ClearScope(ctx context.Context, endpoint string) error {
+	_, err := c.json(ctx, call{method: http.MethodDelete, path: c.inOrg("endpoints", endpoint, "scope")}, nil, nil)
+	return err
+}
+
 // TestEndpoint tests an endpoint.
 func (c *Client) TestEndpoint(ctx context.Context, name string, in EndpointTest) (out TestResult, err error) {
 	_, err = c.json(ctx, call{method: http.MethodPost, path: c.inOrg("endpoints", name, "test")}, in, &out)

@@ -172,6 +172,24 @@ type Endpoint struct {
 	Resting                       *Resting  `json:"resting,omitempty" doc:"set outside its hours, and when the bytes of the day are used up"`
 	CreatedAt                     time.Time `json:"createdAt" doc:"when it was made"`
 	Parked                        *Parked   `json:"parked,omitempty" doc:"set while the endpoint rests after a fault of its own"`
+
+	Scope *ScopeSize `json:"scope,omitempty" doc:"how many mailboxes may move; absent: every mailbox"`
+}
+
+// ScopeSize tells of an endpoint's scope.
+type ScopeSize struct {
+	Mailboxes int `json:"mailboxes" doc:"how many it names"`
+}
+
+// Scope is the mailboxes that may move.
+type Scope struct {
+	Mailboxes []string `json:"mailboxes" nullable:"false" doc:"logins, as the CSV file has them, without regard to case; one below a root folder is login, blank, root: root@example.com /shared/ann. At most 10,000; empty names are passed over"`
+}
+
+// ScopeChange adds to a scope and takes from it.
+type ScopeChange struct {
+	Add    []string `json:"add,omitempty" nullable:"true" doc:"mailboxes that may move too"`
+	Remove []string `json:"remove,omitempty" nullable:"true" doc:"mailboxes that may no longer move; one that the scope does not name is refused"`
 }
 
 // Resting is an endpoint that nobody works at, by its own settings.

@@ -32,19 +32,25 @@ const asked = 500
 type checker struct {
 	ends
 	kind    csvimport.Kind
-	refused map[int]string // line -> why
-	dup     int            // rows refused because they are in another live batch
-	alien   int            // of those, another organisation's
+	refused map[int][]csvimport.Problem // by line
+	dup     int                         // of them, because the mailbox is in another live batch
+	alien   int                         // of those, another organisation's
+	outside int                         // because the mailbox is not in an endpoint's scope
+}
+
+func (ch *checker) refuse(line int, column, reason string) {
+	ch.refused[line] = append(ch.refused[line], csvimport.Problem{Line: line, Column: column, Reason: reason})
 }
 
 // checkFile validates a whole file against its batch and answers the number of rows.
 //
 //  1. Read it once for problems of form. Ask the store, some hundreds of rows at a
-//     time, which are in another live batch, and which users have passwords already.
+//     time, which are in another live batch, which are outside an endpoint's scope, and
+//     which users have passwords already.
 //  2. Only where rows are refused for that, read it once more, so that all problems
 //     come in the order of the lines.
 func (c *Control) checkFile(ctx context.Context, b *migration.Batch, e ends, f File) (int, error) {
-	ch := &checker{ends: e, kind: csvimport.Kind(b.Type), refused: map[int]string{}}
+	ch := &checker{ends: e, kind: csvimport.Kind(b.Type), refused: map[int][]csvimport.Problem{}}
 	var chunk []csvimport.Row
 	var failed error
 	ask := func() {
@@ -53,17 +59,17 @@ func (c *Control) checkFile(ctx context.Context, b *migration.Batch, e ends, f F
 		}
 		chunk = chunk[:0]
 	}
-	n, err := c.readThrough(ch.kind, e, f, func(r csvimport.Row) string {
+	n, err := c.readThrough(ch.kind, e, f, func(r csvimport.Row) []csvimport.Problem {
 		if chunk = append(chunk, r); len(chunk) == asked {
 			ask()
 		}
-		return ""
+		return nil
 	})
 	if ask(); failed != nil {
 		return 0, failed
 	}
 	if len(ch.refused) > 0 {
-		n, err = c.readThrough(ch.kind, e, f, func(r csvimport.Row) string { return ch.refused[r.Line] })
+		n, err = c.readThrough(ch.kind, e, f, func(r csvimport.Row) []csvimport.Problem { return ch.refused[r.Line] })
 	}
 	return n, ch.verdict(err)
 }
@@ -77,6 +83,9 @@ func (c *Control) checkRows(ctx context.Context, b *migration.Batch, ch *checker
 	taken := make(map[string]string, len(found))
 	for email, batch := range found {
 		taken[foldAddress(email)] = batch
+	}
+	if err := c.checkScopes(ctx, ch, rows); err != nil {
+		return err
 	}
 	var lacking []csvimport.Row
 	for _, r := range rows {
@@ -92,7 +101,7 @@ func (c *Control) checkRows(ctx context.Context, b *migration.Batch, ch *checker
 	}
 	for _, r := range lacking {
 		if reason := ch.credentials(r, known[foldAddress(r.EmailAddress)]); reason != "" {
-			ch.refused[r.Line] = reason
+			ch.refuse(r.Line, "", reason)
 		}
 	}
 	return nil
@@ -125,7 +134,7 @@ func (c *Control) known(ctx context.Context, b *migration.Batch, rows []csvimpor
 	return out, nil
 }
 
-func (c *Control) readThrough(k csvimport.Kind, e ends, f File, each func(csvimport.Row) string) (int, error) {
+func (c *Control) readThrough(k csvimport.Kind, e ends, f File, each func(csvimport.Row) []csvimport.Problem) (int, error) {
 	return csvimport.Check(bytes.NewReader(f.CSV), c.options(k, e, f), each)
 }
 
@@ -143,10 +152,10 @@ func (ch *checker) elsewhere(r csvimport.Row, batch string) {
 	ch.dup++
 	if batch == "" {
 		ch.alien++
-		ch.refused[r.Line] = fmt.Sprintf("%s is being moved by somebody else (%s)", r.EmailAddress, migration.AlreadyBeingMoved)
+		ch.refuse(r.Line, "", fmt.Sprintf("%s is being moved by somebody else (%s)", r.EmailAddress, migration.AlreadyBeingMoved))
 		return
 	}
-	ch.refused[r.Line] = fmt.Sprintf("%s is in the live batch %q already (%s)", r.EmailAddress, batch, migration.DuplicateInOtherBatch)
+	ch.refuse(r.Line, "", fmt.Sprintf("%s is in the live batch %q already (%s)", r.EmailAddress, batch, migration.DuplicateInOtherBatch))
 }
 
 // credentials says what is missing to log in on either side; of is the row's user in
@@ -163,7 +172,7 @@ func (ch *checker) credentials(r csvimport.Row, of *migration.User) string {
 }
 
 // verdict makes the import's problems into an error with a code: that of the other
-// batches where there is nothing else wrong.
+// batches, or of the scopes, where there is nothing else wrong.
 func (ch *checker) verdict(err error) error {
 	var p *csvimport.Problems
 	if !errors.As(err, &p) {
@@ -179,6 +188,10 @@ func (ch *checker) verdict(err error) error {
 		out.Fault = fault(migration.AlreadyBeingMoved, "all rejected mailboxes are being moved by somebody else")
 	case ch.dup == n && n > 0:
 		out.Fault = fault(migration.DuplicateInOtherBatch, "%s", p.List[0].Reason)
+	case ch.outside == n && n == 1:
+		out.Fault = fault(migration.NotInScope, "line %d, %s: %s", p.List[0].Line, p.List[0].Column, p.List[0].Reason)
+	case ch.outside == n && n > 0:
+		out.Fault = fault(migration.NotInScope, "%d mailboxes may not move, by the scope of an endpoint; nothing was stored", n)
 	case n == 1:
 		one, where := p.List[0], ""
 		if one.Line > 0 {

@@ -53,6 +53,13 @@ type Endpoints interface {
 	EndpointByID(ctx context.Context, id int64) (migration.Endpoint, error)
 	ListEndpoints(ctx context.Context, orgID int64) ([]migration.Endpoint, error)
 	DeleteEndpoint(ctx context.Context, orgID int64, name string) error
+
+	// Scope answers the mailboxes that may move by an endpoint's scope; nil: all.
+	Scope(ctx context.Context, endpointID int64) ([]string, error)
+	// ChangeScope is to scopes what ChangeEndpoint is to endpoints.
+	ChangeScope(ctx context.Context, orgID, id int64, change func([]string) ([]string, error)) (migration.Endpoint, error)
+	// InScope answers which of the names are in an endpoint's list.
+	InScope(ctx context.Context, endpointID int64, names []string) (map[string]bool, error)
 }
 
 // Batches keeps batches and changes their users together.

@@ -81,7 +81,7 @@ var columns = map[Kind][]column{
 		{"UserName", true, false, loginReason, func(r *Row, s string) { r.UserName = s }, []string{"user", "login", "loginname", "userid", "account"}},
 		{"Password", true, true, secretReason, func(r *Row, s string) { r.Password, r.HasPassword = migration.NewSecret(s), s != "" }, passwordAliases},
 		{"UserRoot", false, false, textReason, func(r *Row, s string) { r.UserRoot = s }, nil},
-		{"TargetUserName", false, false, nameReason, func(r *Row, s string) { r.TargetUserName = s }, []string{"targetuser", "targetlogin"}},
+		{"TargetUserName", false, false, NameReason, func(r *Row, s string) { r.TargetUserName = s }, []string{"targetuser", "targetlogin"}},
 		{"TargetPassword", false, true, secretReason, putTargetPassword, []string{"targetpass", "targetpwd"}},
 		{"TargetRoot", false, false, textReason, func(r *Row, s string) { r.TargetRoot = s }, nil},
 	},

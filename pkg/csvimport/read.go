@@ -44,11 +44,11 @@ func Read(r io.Reader, o Options) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		s := newScanner(r, o)
 		stopped := false
-		_, err := s.run(func(row Row) (string, bool) {
+		_, err := s.run(func(row Row) ([]Problem, bool) {
 			if s.problems.none() && s.text.misread() == nil && !yield(row, nil) {
 				stopped = true
 			}
-			return "", !stopped
+			return nil, !stopped
 		})
 		if err != nil && !stopped {
 			yield(Row{}, err)
@@ -59,11 +59,11 @@ func Read(r io.Reader, o Options) iter.Seq2[Row, error] {
 // Check reads the whole file and returns the number of its users, or *Problems with
 // all that is wrong, or what r said. each may be nil; it is called for every row
 // that could be split into its cells, also one with problems of its own, and answers
-// a further reason to reject it, or "".
-func Check(r io.Reader, o Options, each func(Row) string) (rows int, err error) {
-	return newScanner(r, o).run(func(row Row) (string, bool) {
+// what else is wrong with it; the line need not be filled in.
+func Check(r io.Reader, o Options, each func(Row) []Problem) (rows int, err error) {
+	return newScanner(r, o).run(func(row Row) ([]Problem, bool) {
 		if each == nil {
-			return "", true
+			return nil, true
 		}
 		return each(row), true
 	})
@@ -96,7 +96,7 @@ func newScanner(r io.Reader, o Options) *scanner {
 }
 
 // run reads to the end. each gets the rows and says whether to go on.
-func (s *scanner) run(each func(Row) (reason string, more bool)) (rows int, err error) {
+func (s *scanner) run(each func(Row) (problems []Problem, more bool)) (rows int, err error) {
 	if s.text, err = decode(s.bytes, s.options.Encoding); err != nil {
 		return 0, s.finish(0, err)
 	}
@@ -187,7 +187,7 @@ func (s *scanner) readHeader(in *csv.Reader) (goOn bool, err error) {
 }
 
 // row checks one record and hands it on.
-func (s *scanner) row(line int, record []string, each func(Row) (string, bool)) (more bool) {
+func (s *scanner) row(line int, record []string, each func(Row) ([]Problem, bool)) (more bool) {
 	if len(record) != s.header.width {
 		s.problems.add(line, "", fmt.Sprintf("%d cells, but the header has %d columns", len(record), s.header.width))
 		return true
@@ -200,9 +200,9 @@ func (s *scanner) row(line int, record []string, each func(Row) (string, bool)) 
 	if !s.header.complete {
 		return true
 	}
-	reason, more := each(row)
-	if reason != "" {
-		s.problems.add(line, "", reason)
+	problems, more := each(row)
+	for _, p := range problems {
+		s.problems.add(line, p.Column, p.Reason)
 	}
 	return more
 }

@@ -233,13 +233,14 @@ func TestProblemsAreCountedBeyondAThousand(t *testing.T) {
 
 func TestCallersReasons(t *testing.T) {
 	file := head + "ann@example.com,ann,\nbad,bob,\ncarl@example.com,carl,pw\n"
-	rows, err := csvimport.Check(strings.NewReader(file), csvimport.Options{}, func(r csvimport.Row) string {
+	rows, err := csvimport.Check(strings.NewReader(file), csvimport.Options{}, func(r csvimport.Row) []csvimport.Problem {
 		if !r.HasPassword {
-			return "no password, and the endpoint has no administrator"
+			return []csvimport.Problem{{Column: "UserName", Reason: "unknown"}, {Reason: "no password, and the endpoint has no administrator"}}
 		}
-		return ""
+		return nil
 	})
-	want := "line 2: no password, and the endpoint has no administrator\nline 3: EmailAddress: not an address: there is no @\nline 3: no password, and the endpoint has no administrator"
+	const both = "line %[1]d: UserName: unknown\nline %[1]d: no password, and the endpoint has no administrator"
+	want := fmt.Sprintf(both+"\nline 3: EmailAddress: not an address: there is no @\n", 2) + fmt.Sprintf(both, 3)
 	if got := text(t, err); rows != 3 || got != want {
 		t.Errorf("%d rows, got:\n%s", rows, got)
 	}
@@ -451,7 +452,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte, encoding string, kind byte) {
 		kinds := csvimport.Kinds()
 		o := csvimport.Options{Kind: kinds[int(kind)%len(kinds)], Encoding: encoding, Limit: csvimport.Limits{Rows: 100, Bytes: 4096}}
-		n, checkErr := csvimport.Check(bytes.NewReader(file), o, func(csvimport.Row) string { return "" })
+		n, checkErr := csvimport.Check(bytes.NewReader(file), o, func(csvimport.Row) []csvimport.Problem { return nil })
 		rows, readErr := collect(iotest.OneByteReader(bytes.NewReader(file)), o)
 		if got, want := text(t, readErr), text(t, checkErr); got != want {
 			t.Fatalf("read says:\n%s\ncheck says:\n%s", got, want)

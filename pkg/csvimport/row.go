@@ -113,15 +113,16 @@ func notHost(r rune) bool {
 	return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r)
 }
 
-// loginReason is nameReason of a name that must be there.
+// loginReason is NameReason of a name that must be there.
 func loginReason(s string) string {
 	if s == "" {
 		return "empty: give the login name at the source"
 	}
-	return nameReason(s)
+	return NameReason(s)
 }
 
-func nameReason(s string) string {
+// NameReason says what is wrong with a login name, or "".
+func NameReason(s string) string {
 	if strings.TrimSpace(s) != s {
 		return "a space before or after the name"
 	}

@@ -118,7 +118,7 @@ func route[I, O any](a *api, role migration.Role, method, path, id, summary stri
 
 // noRoute answers paths and methods that do not exist.
 func (a *api) noRoute(w http.ResponseWriter, r *http.Request) {
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		other := r.Clone(r.Context())
 		other.Method = method
 		if _, pattern := a.mux.Handler(other); pattern != "/" && pattern != "" {

@@ -70,6 +70,7 @@ func (a *api) endpointRoutes() {
 			return nil, c.DeleteEndpoint(ctx, who, in.Org, in.Name)
 		}, status(http.StatusNoContent))
 	a.endpointTestRoute(one + "/test")
+	a.scopeRoutes(one + "/scope")
 }
 
 func (a *api) endpointTestRoute(path string) {

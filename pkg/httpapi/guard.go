@@ -30,7 +30,8 @@ func weigh(r *http.Request) weight {
 	last := parts[len(parts)-1]
 	post := r.Method == http.MethodPost
 	w := weight{
-		upload: post && (len(parts) == 4 && last == "batches" || len(parts) == 6 && last == "users"),
+		upload: post && (len(parts) == 4 && last == "batches" || len(parts) == 6 && last == "users") ||
+			len(parts) == 6 && last == "scope", // 10,000 names can be more than others send
 		stream: r.Method == http.MethodGet && len(parts) == 6 && last == "events",
 	}
 	w.slow = w.upload || post && (len(parts) == 4 && last == "endpoints" || last == "test" || last == "rotate") ||

@@ -33,7 +33,7 @@ func (e *env) operations() (out []string) {
 // and something that is refused wherever it is read.
 func bodies(operation string) []any {
 	method, path, _ := strings.Cut(operation, " ")
-	if method != http.MethodPost && method != http.MethodPatch {
+	if method != http.MethodPost && method != http.MethodPut && method != http.MethodPatch {
 		return []any{nil}
 	}
 	last := path[strings.LastIndexByte(path, '/')+1:]
@@ -44,7 +44,10 @@ func bodies(operation string) []any {
 		"users":       map[string]any{"csv": users},
 		"credentials": map[string]any{"password": "x"}, "test": map[string]any{"user": "ann", "password": "x"},
 	}[last]
-	if good == nil && method == http.MethodPatch {
+	switch {
+	case method == http.MethodPut:
+		good = map[string]any{"mailboxes": []string{"ann"}}
+	case good == nil && method == http.MethodPatch:
 		good = map[string]any{}
 	}
 	return []any{good, `{"name":7}`, `{`}

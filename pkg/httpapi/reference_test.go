@@ -121,7 +121,7 @@ func (d document) funcs() template.FuncMap {
 // operations are all, by path, then in the order in which one uses them.
 func (d document) operations() (out []operation) {
 	for _, path := range slices.Sorted(maps.Keys(d.Paths)) {
-		for _, method := range []string{"post", "get", "patch", "delete"} {
+		for _, method := range []string{"post", "get", "put", "patch", "delete"} {
 			if o, ok := d.Paths[path][method]; ok {
 				o.Method, o.Path = strings.ToUpper(method), path
 				out = append(out, o)

@@ -22,7 +22,7 @@ func TestOpenAPIDescribesEveryPath(t *testing.T) {
 		"/v1/orgs": "post get", "/v1/orgs/{org}": "get delete", "/v1/orgs/{org}/audit": "get", "/v1/orgs/{org}/usage": "get",
 		"/v1/orgs/{org}/webhooks": "post get", "/v1/orgs/{org}/webhooks/{id}": "get delete", "/v1/orgs/{org}/webhooks/{id}/deliveries": "get",
 		"/v1/orgs/{org}/tokens": "post get", "/v1/orgs/{org}/tokens/{id}": "get delete",
-		"/v1/orgs/{org}/endpoints": "post get", "/v1/orgs/{org}/endpoints/{name}": "get patch delete", "/v1/orgs/{org}/endpoints/{name}/test": "post",
+		"/v1/orgs/{org}/endpoints": "post get", "/v1/orgs/{org}/endpoints/{name}": "get patch delete", "/v1/orgs/{org}/endpoints/{name}/test": "post", "/v1/orgs/{org}/endpoints/{name}/scope": "get put patch delete",
 		"/v1/orgs/{org}/batches": "post get", "/v1/orgs/{org}/batches/{name}": "get patch delete",
 		"/v1/orgs/{org}/batches/{name}/start": "post", "/v1/orgs/{org}/batches/{name}/stop": "post", "/v1/orgs/{org}/batches/{name}/sync": "post",
 		"/v1/orgs/{org}/batches/{name}/complete": "post", "/v1/orgs/{org}/batches/{name}/verify": "post",

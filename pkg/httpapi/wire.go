@@ -89,6 +89,9 @@ func endpointWire(e migration.Endpoint) client.Endpoint {
 		Hours: string(e.Hours), DailyBytes: e.DailyBytes, BytesPerSecond: e.BytesPerSecond, MessagesPerSecond: e.MessagesPerSecond,
 		CreatedAt: e.CreatedAt.UTC(),
 	}
+	if e.ScopeSize != nil {
+		out.Scope = &client.ScopeSize{Mailboxes: *e.ScopeSize}
+	}
 	now := time.Now()
 	out.BytesToday, out.WorkingLimit = e.BytesToday(now), e.LimitAt(now)
 	if r := e.RestAt(now); r != nil {

@@ -21,10 +21,13 @@ type Endpoint struct {
 	EndpointSpec
 	// AdminSecret is the administrator's password, sealed; nil without.
 	AdminSecret []byte
-	Park        Park
-	Working     Working
-	Traffic     Traffic
-	CreatedAt   time.Time
+	// ScopeSize is how many mailboxes may move here by the endpoint's scope; nil is no
+	// list: all may.
+	ScopeSize *int
+	Park      Park
+	Working   Working
+	Traffic   Traffic
+	CreatedAt time.Time
 }
 
 // EndpointSpec is what an operator sets.

@@ -31,6 +31,8 @@ type Store interface {
 	UserByID(ctx context.Context, id int64) (migration.User, error)
 	BatchByID(ctx context.Context, id int64) (migration.Batch, error)
 	EndpointByID(ctx context.Context, id int64) (migration.Endpoint, error)
+	// InScope answers which of the names are in an endpoint's list of mailboxes that may move.
+	InScope(ctx context.Context, endpointID int64, names []string) (map[string]bool, error)
 	SetPark(ctx context.Context, endpointID int64, p migration.Park) error
 	// Throttle lowers the working limit of an endpoint that asked for time, once a
 	// burst, and returns the endpoint's name as organisation/endpoint.

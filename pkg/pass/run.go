@@ -154,6 +154,9 @@ func (p *pass) prepare(ctx context.Context) error {
 	p.log = p.log.With(zap.String("batch", p.batch.Name), zap.Int64("org", p.user.OrgID))
 	p.log.Info("pass begins", zap.String("source", source.Name), zap.String("target", target.Name), zap.Bool("goesOn", p.user.Yielded),
 		zap.Int("attempts", p.user.Attempts), zap.Bool("unsettled", p.lease.Unsettled))
+	if err := p.inScope(ctx, source, target); err != nil {
+		return err
+	}
 	p.leave = p.r.enter(source, target)
 	if p.source, err = p.r.newSide(&p.user, source, migration.Source); err != nil {
 		return err

@@ -29,13 +29,11 @@ type side struct {
 // login is how the user's mailbox at e is opened: with the user's own secret, or by
 // the endpoint's administrator where there is none.
 func (r *Runner) login(u *migration.User, e *migration.Endpoint, which migration.Side) (Account, error) {
-	name, sealed, root := u.UserName, u.SourceSecret, u.UserRoot
+	sealed := u.SourceSecret
 	if which == migration.Target {
-		name, sealed, root = u.TargetUserName, u.TargetSecret, u.TargetRoot
+		sealed = u.TargetSecret
 	}
-	if name == "" {
-		name = u.EmailAddress
-	}
+	name, root := u.Mailbox(which)
 	a := Account{EndpointID: e.ID, Preset: e.Preset, Host: e.Host, Port: e.Port, Security: e.Security, Trust: e.Trust, Side: which, Root: root, Compress: e.Compress, Login: migration.Login{User: name}}
 	var err error
 	switch {

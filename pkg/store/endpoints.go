@@ -23,7 +23,7 @@ const (
 	selectEndpoint = `SELECT id, org_id, name, created_at, preset, host, port, security, auth, login_template, admin_user, test_mailbox,
 		max_migrations, max_incrementals, admin_secret, park_until, park_interval, park_code, park_reason, park_held,
 		tls_pin, tls_insecure, hours, daily_bytes, bytes_per_second, messages_per_second, connections, compress,
-		working_limit, working_at, ` + traffic + ` FROM endpoints`
+		scope_size, working_limit, working_at, ` + traffic + ` FROM endpoints`
 )
 
 func specArgs(e *migration.Endpoint) []any {
@@ -44,7 +44,7 @@ func scanEndpoint(row interface{ Scan(...any) error }) (migration.Endpoint, erro
 		&e.MaxConcurrentMigrations, &e.MaxConcurrentIncrementalSyncs, &e.AdminSecret,
 		timeInto{&e.Park.Until}, spanInto{&e.Park.Interval}, &e.Park.Code, &e.Park.Reason, &e.Park.Held,
 		&e.TLSPin, &e.TLSInsecure, &e.Hours, &e.DailyBytes, &e.BytesPerSecond, &e.MessagesPerSecond, &e.ConnectionsPerMailbox, &e.Compress,
-		&e.Working.Limit, timeInto{&e.Working.At}, &e.Traffic.Day, &e.Traffic.Bytes)
+		&e.ScopeSize, &e.Working.Limit, timeInto{&e.Working.At}, &e.Traffic.Day, &e.Traffic.Bytes)
 	return e, err
 }
 
@@ -161,7 +161,7 @@ func (s *Store) DeleteEndpoint(ctx context.Context, orgID int64, name string) er
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		for _, q := range []string{`DELETE FROM endpoint_traffic WHERE endpoint_id = $1`, `DELETE FROM endpoints WHERE id = $1`} {
+		for _, q := range []string{`DELETE FROM endpoint_traffic WHERE endpoint_id = $1`, emptyScope, `DELETE FROM endpoints WHERE id = $1`} {
 			if _, err := tx.ExecContext(ctx, q, id); err != nil {
 				return err
 			}

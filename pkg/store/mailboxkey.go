@@ -27,13 +27,10 @@ func hostKey(host string, port int) string {
 // merely not written at the same time. A target root counts, because with it many
 // mailboxes share the administrator's login.
 func loginKey(u *migration.User) string {
-	login := u.TargetUserName
-	if login == "" {
-		login = u.EmailAddress
-	}
+	login, root := u.Mailbox(migration.Target)
 	login = strings.ToLower(login)
-	if u.TargetRoot != "" {
-		login += "\n" + u.TargetRoot
+	if root != "" {
+		login += "\n" + root
 	}
 	return login
 }

@@ -59,6 +59,7 @@ func (s *Store) ListOrgs(ctx context.Context) ([]migration.Org, error) {
 // ofOrg are the statements that empty an organisation without batches.
 var ofOrg = []string{
 	`DELETE FROM endpoint_traffic WHERE endpoint_id IN (SELECT id FROM endpoints WHERE org_id = $1)`,
+	`DELETE FROM endpoint_scope WHERE endpoint_id IN (SELECT id FROM endpoints WHERE org_id = $1)`,
 	`DELETE FROM endpoints WHERE org_id = $1`,
 	`DELETE FROM tokens WHERE org_id = $1`,
 	`DELETE FROM deliveries WHERE org_id = $1`,

@@ -53,6 +53,7 @@ func suite(t *testing.T, place func(t *testing.T) opener) {
 		{"events", testEvents},
 		{"idempotency", testIdempotency},
 		{"endpoints", testEndpoints},
+		{"scope", testScope},
 		{"delete organisation", testDeleteOrg},
 		{"batch round trip", testBatchRoundTrip},
 		{"create batch", testCreateBatch},

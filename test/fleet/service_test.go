@@ -192,12 +192,18 @@ func (s *service) batch() (b client.Batch) {
 
 const batchName = "pilot"
 
-// create makes endpoints and batch, and starts the batch.
-func (s *service) create(more ...string) {
+// endpoints makes the two endpoints.
+func (s *service) endpoints() {
 	s.t.Helper()
 	for name, port := range map[string]int{"old": s.mail.oldPort, "new": s.mail.newPort} {
 		s.cli("endpoint", "create", name, "--host", "127.0.0.1", "--port", fmt.Sprint(port), "--security", "none")
 	}
+}
+
+// create makes endpoints and batch, and starts the batch.
+func (s *service) create(more ...string) {
+	s.t.Helper()
+	s.endpoints()
 	s.cli(append([]string{"batch", "create", batchName, "--csv", s.mail.csv(), "--source", "old", "--target", "new"}, more...)...)
 }
 
