@@ -15,7 +15,7 @@ import (
 
 func newEndpointCommand(g *global) *cobra.Command {
 	cmd := &cobra.Command{Use: "endpoint", Short: "Mail systems: where mailboxes are and how to log in"}
-	cmd.AddCommand(newEndpointCreate(g), newEndpointSet(g), newEndpointTest(g), newEndpointScope(g),
+	cmd.AddCommand(newEndpointCreate(g), newEndpointSet(g), newEndpointTest(g), newEndpointScope(g), newEndpointDiscover(g),
 		simple(g, "list", "List endpoints", 0, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 			list, err := c.Endpoints(cmd.Context())
 			if err != nil {
@@ -140,9 +140,11 @@ func (f *endpointFlags) add(cmd *cobra.Command) {
 
 func newEndpointCreate(g *global) *cobra.Command {
 	var f endpointFlags
+	var by found
 	var noTest bool
 	cmd := &cobra.Command{Use: "create NAME", Short: "Make an endpoint, after testing it", Args: cobra.ExactArgs(1)}
 	f.add(cmd)
+	by.add(cmd)
 	cmd.Flags().BoolVar(&noTest, "no-test", false, "make it without testing it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		in := client.NewEndpoint{Name: args[0], EndpointSpec: f.EndpointSpec}
@@ -152,6 +154,9 @@ func newEndpointCreate(g *global) *cobra.Command {
 		}
 		c, err := g.client()
 		if err != nil {
+			return err
+		}
+		if err := by.fill(cmd.Context(), g, c, &in.EndpointSpec); err != nil {
 			return err
 		}
 		e, err := c.CreateEndpoint(cmd.Context(), in, noTest)

@@ -14,7 +14,10 @@ var examples = map[string]string{
 	"verify": "MAILHAUL_SOURCE_PASSWORD=… MAILHAUL_TARGET_PASSWORD=… mailhaul verify --state anna.state \\\n  --source imaps://anna%40example.org@old.example.org --target imaps://anna%40example.com@new.example.com",
 
 	"endpoint create": "mailhaul endpoint create new --host imap.example.com\n" +
+		"mailhaul endpoint create old --address anna@example.org\n" +
 		"mailhaul endpoint create old --host imap.example.org --login-template '{user}*{admin}' --admin-user root --admin-password-file root.txt --test-mailbox anna@example.org",
+	"endpoint discover": "mailhaul endpoint discover anna@example.org\n" +
+		"mailhaul endpoint discover anna@example.org --password-file anna.txt --resolver 192.0.2.53",
 	"endpoint set":    "mailhaul endpoint set old --max-concurrent-migrations 40",
 	"endpoint test":   "mailhaul endpoint test old --user anna@example.org --password-file anna.txt",
 	"endpoint list":   "mailhaul endpoint list --output json",

@@ -43,8 +43,12 @@ func NewAPI(ctx context.Context, c config.API, log *zap.Logger) (*API, error) {
 func newAPI(b *base, c config.API) (*API, error) {
 	a := &API{base: b, closing: make(chan struct{})}
 	a.dispatcher = dispatch.New(dispatch.Config{Store: b.store, Queue: leaseQueue{b.queue}, Log: b.log})
+	finder, err := newFinder(b.dial, c.Resolver)
+	if err != nil {
+		return nil, err
+	}
 	a.control = control.New(control.Config{
-		Store: b.store, Vault: b.vault, Tester: tester{b.dial}, Dispatcher: a.dispatcher,
+		Store: b.store, Vault: b.vault, Tester: tester{b.dial}, Discoverer: finder, Dispatcher: a.dispatcher,
 		ResyncInterval: c.ResyncInterval, Log: b.log,
 	})
 	b.metrics.ObserveFleet((&fleet{store: b.store, queue: b.queue, log: b.log}).read)
@@ -58,7 +62,6 @@ func newAPI(b *base, c config.API) (*API, error) {
 		Control: a.control, Store: b.store, Bootstrap: migration.NewSecret(c.BootstrapToken.Reveal()),
 		Version: b.build.Version, Log: b.log, Closing: a.closing,
 	}))
-	var err error
 	if a.notifier, err = newNotifier(b, c.Mail, a.control); err != nil {
 		return nil, err
 	}

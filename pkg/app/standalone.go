@@ -52,6 +52,7 @@ func NewStandalone(ctx context.Context, c config.Standalone, log *zap.Logger) (s
 	}
 	s.api, err = newAPI(s.base, config.API{
 		Common: c.Common, HTTP: c.HTTP, Mail: c.Mail, BootstrapToken: c.BootstrapToken, ResyncInterval: c.ResyncInterval,
+		Resolver: c.Resolver,
 	})
 	if err != nil {
 		return s, err

@@ -134,6 +134,12 @@ func (c *Client) TestEndpoint(ctx context.Context, name string, in EndpointTest)
 	return out, err
 }
 
+// Discover finds the mail server of an address.
+func (c *Client) Discover(ctx context.Context, in DiscoveryQuestion) (out Discovery, err error) {
+	_, err = c.json(ctx, call{method: http.MethodPost, path: c.inOrg("endpoints", "discover")}, in, &out)
+	return out, err
+}
+
 // Batches lists batches.
 func (c *Client) Batches(ctx context.Context) ([]Batch, error) {
 	return all[Batch](ctx, c, c.inOrg("batches"), nil)

@@ -220,6 +220,39 @@ type TestResult struct {
 	Stages []Stage `json:"stages" nullable:"false" doc:"the stages, up to the first that failed"`
 }
 
+// DiscoveryQuestion asks where the mailbox of an address is.
+type DiscoveryQuestion struct {
+	Address  string `json:"address" maxLength:"320" doc:"of one mailbox"`
+	User     string `json:"user,omitempty" doc:"login name to be tried; absent: the address, or its local part where that is what the server wants"`
+	Password string `json:"password,omitempty" writeOnly:"true" doc:"the user's password; absent: no login is tried"`
+	Resolver string `json:"resolver,omitempty" doc:"server of DNS to be asked, as IP or IP:PORT; absent: the service's own"`
+}
+
+// Discovery is the mail server of an address, and how it was found.
+type Discovery struct {
+	Found    bool            `json:"found" doc:"whether there is a server that passed the test through CAPABILITY"`
+	Host     string          `json:"host" doc:"host name"`
+	Port     int             `json:"port" doc:"port"`
+	Security string          `json:"security" doc:"tls or starttls"`
+	Preset   string          `json:"preset" doc:"provider preset; empty: none"`
+	Auth     string          `json:"auth" doc:"how users log in: password, or xoauth2 where no password works"`
+	Login    string          `json:"login" doc:"what users log in with: full address, local part, other; empty: nobody said"`
+	UserName string          `json:"userName" doc:"the login name of this address"`
+	From     string          `json:"from" doc:"the question whose answer named the server"`
+	Unproven bool            `json:"unproven" doc:"DNS alone, which can be forged, names this host, and it is outside the address's domain: look at it before a password is sent there"`
+	Note     string          `json:"note" doc:"why a password that was given was not tried"`
+	Stages   []Stage         `json:"stages" nullable:"false" doc:"of the server's test"`
+	Steps    []DiscoveryStep `json:"steps" nullable:"false" doc:"what was asked, in its order"`
+	Command  string          `json:"command" doc:"how an endpoint is made of it"`
+}
+
+// DiscoveryStep is one question of a discovery.
+type DiscoveryStep struct {
+	Asked string `json:"asked" doc:"such as SRV _imaps._tcp.example.com, or an address on the web"`
+	Said  string `json:"said" doc:"what came back"`
+	Test  string `json:"test" doc:"what became of the test of the server that it names; empty: it names none"`
+}
+
 // Stage is one step of a test.
 type Stage struct {
 	Name         string  `json:"name" doc:"such as DNS, TCP, TLS, greeting, login"`

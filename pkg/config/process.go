@@ -43,6 +43,7 @@ type API struct {
 	// BootstrapToken counts as an owner's while the store has no token.
 	BootstrapToken Secret
 	ResyncInterval time.Duration // the default for new batches
+	Resolver       string        // of discovery: IP or IP:PORT; "" for the system's
 }
 
 // Worker is the configuration of a process that runs passes.
@@ -62,6 +63,7 @@ const (
 	defaultByteBudget   = "128M"
 	byteBudgetUsage     = "bytes of messages that all passes together hold in memory, such as 64M; what finds no room goes straight through"
 	bootstrapUsage      = "an owner's token while there is no other (at least 20 characters)"
+	resolverUsage       = "server of DNS, as IP or IP:PORT, that is asked where a mailbox is (the system's own)"
 	keyAdvice           = "make a key with \"mailhaul vault keygen\", keep it safe, and give it to every process in MAILHAUL_MASTER_KEY, or in a file named by MAILHAUL_MASTER_KEY_FILE"
 	databaseAdvice      = "give the database, such as sqlite:///var/lib/mailhaul/mailhaul.db (absolute path) or postgres://user:password@host:5432/database, the same to every process"
 	openPlainAdvice     = "is reachable from other machines and would speak plain HTTP: set MAILHAUL_TLS_CERT and MAILHAUL_TLS_KEY, or MAILHAUL_PLAIN_HTTP=true where a proxy in front does TLS"
@@ -108,6 +110,7 @@ func (a *API) table() table {
 	return append(slices.Concat(a.Common.table(), a.HTTP.table(defaultAPIListen), a.Mail.table()),
 		setting{name: "BOOTSTRAP_TOKEN", secret: true, usage: bootstrapUsage, set: a.setBootstrapToken},
 		setting{name: "RESYNC_INTERVAL", preset: "24h", usage: "how often a synced mailbox is synced again, where its batch does not say", set: duration(&a.ResyncInterval, time.Second)},
+		setting{name: "RESOLVER", usage: resolverUsage, set: text(&a.Resolver)},
 	)
 }
 

@@ -16,6 +16,7 @@ type Standalone struct {
 	Mail
 	BootstrapToken Secret
 	ResyncInterval time.Duration
+	Resolver       string
 	Concurrency    int
 	Slice          time.Duration
 	ByteBudget     int64
@@ -44,6 +45,7 @@ func (s *Standalone) table() table {
 			return err
 		}},
 		setting{name: "RESYNC_INTERVAL", preset: "24h", usage: "how often a synced mailbox is synced again, where its batch does not say", set: duration(&s.ResyncInterval, time.Second)},
+		setting{name: "RESOLVER", usage: resolverUsage, set: text(&s.Resolver)},
 		setting{name: "CONCURRENCY", preset: "16", usage: "passes at once", set: count(&s.Concurrency, 1, 10_000)},
 		setting{name: "SLICE", preset: "5m", usage: "time after which a pass lets others go first", set: duration(&s.Slice, time.Second)},
 		setting{name: "BYTE_BUDGET", preset: defaultByteBudget, usage: byteBudgetUsage, set: bytes(&s.ByteBudget)},

@@ -12,12 +12,13 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// Config is what Control works with. Dispatcher, Log, Now and CSVLimits may be left
+// Config is what Control works with. Discoverer, Dispatcher, Log, Now and CSVLimits may be left
 // zero.
 type Config struct {
 	Store      Store
 	Vault      Vault
 	Tester     Tester
+	Discoverer Discoverer
 	Dispatcher Dispatcher
 	// ResyncInterval is the default of batches; 0: 24 h.
 	ResyncInterval time.Duration
@@ -31,6 +32,7 @@ type Control struct {
 	store    Store
 	vault    Vault
 	tester   Tester
+	finder   Discoverer
 	kick     func()
 	interval time.Duration
 	limits   csvimport.Limits
@@ -43,7 +45,7 @@ type Control struct {
 // New returns the use cases over c.
 func New(c Config) *Control {
 	out := &Control{
-		store: c.Store, vault: c.Vault, tester: c.Tester, kick: func() {},
+		store: c.Store, vault: c.Vault, tester: c.Tester, finder: c.Discoverer, kick: func() {},
 		interval: c.ResyncInterval, limits: c.CSVLimits, now: c.Now, log: c.Log, rates: newRates(),
 	}
 	if c.Dispatcher != nil {

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/mailhaul/mailhaul/pkg/discover"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
@@ -156,6 +157,12 @@ type Stage struct {
 // stages up to the first that failed.
 type Tester interface {
 	Test(ctx context.Context, p Probe) []Stage
+}
+
+// Discoverer asks, one question after the other, where an address's mailbox may be.
+// It connects to no mail server.
+type Discoverer interface {
+	Steps(ctx context.Context, q discover.Question) iter.Seq[discover.Step]
 }
 
 // SecretOfEndpoint and SecretOfOrg name whom a sealed secret belongs to: an

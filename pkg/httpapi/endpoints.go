@@ -18,6 +18,7 @@ type EndpointPath struct {
 type (
 	endpointOut struct{ Body client.Endpoint }
 	testOut     struct{ Body client.TestResult }
+	foundOut    struct{ Body client.Discovery }
 )
 
 func (a *api) endpointRoutes() {
@@ -71,6 +72,16 @@ func (a *api) endpointRoutes() {
 		}, status(http.StatusNoContent))
 	a.endpointTestRoute(one + "/test")
 	a.scopeRoutes(one + "/scope")
+	route(a, migration.Operator, http.MethodPost, all+"/discover", "discoverEndpoint", "Find the mail server of an address",
+		func(ctx context.Context, who control.Actor, in *struct {
+			OrgPath
+			Body client.DiscoveryQuestion
+		},
+		) (*foundOut, error) {
+			with := control.Credentials{User: in.Body.User, Password: migration.NewSecret(in.Body.Password)}
+			d, err := c.Discover(ctx, who, in.Org, in.Body.Address, in.Body.Resolver, with)
+			return &foundOut{discoveryWire(d)}, err
+		})
 }
 
 func (a *api) endpointTestRoute(path string) {

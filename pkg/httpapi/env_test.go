@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"iter"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +21,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/mailhaul/mailhaul/pkg/control"
+	"github.com/mailhaul/mailhaul/pkg/discover"
 	"github.com/mailhaul/mailhaul/pkg/httpapi"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/store"
@@ -38,7 +41,8 @@ type env struct {
 	log    *lockedBuffer
 	owner  string
 	kicks  chan struct{}
-	ahead  atomic.Int64 // how far the API's clock is ahead, as a time.Duration
+	steps  []discover.Step // what a discovery asks and is told
+	ahead  atomic.Int64    // how far the API's clock is ahead, as a time.Duration
 }
 
 // newEnv is the API over a new SQLite database.
@@ -64,7 +68,7 @@ func newEnvOver(t *testing.T, database string) *env {
 		t.Fatal(err)
 	}
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(e.log), zap.DebugLevel))
-	c := control.New(control.Config{Store: e.store, Vault: sealer, Tester: e.mail, Dispatcher: kicker(e.kicks), Log: log})
+	c := control.New(control.Config{Store: e.store, Vault: sealer, Tester: e.mail, Discoverer: e, Dispatcher: kicker(e.kicks), Log: log})
 	closing := make(chan struct{})
 	e.server = httptest.NewServer(httpapi.New(httpapi.Config{
 		Control: c, Store: e.store, Bootstrap: migration.NewSecret(bootstrap), Log: log,
@@ -79,6 +83,11 @@ func newEnvOver(t *testing.T, database string) *env {
 		}
 	})
 	return e
+}
+
+// Steps plays the finder of mail servers.
+func (e *env) Steps(context.Context, discover.Question) iter.Seq[discover.Step] {
+	return slices.Values(e.steps)
 }
 
 type kicker chan struct{}
@@ -108,7 +117,9 @@ type servers struct {
 	mu   sync.Mutex
 	open bool             // takes the administrator for anybody
 	down *migration.Fault // nothing listens
-	seen []control.Probe
+	// downAt is a host where nothing listens.
+	downAt string
+	seen   []control.Probe
 }
 
 func (s *servers) Test(_ context.Context, p control.Probe) []control.Stage {
@@ -119,6 +130,10 @@ func (s *servers) Test(_ context.Context, p control.Probe) []control.Stage {
 		return []control.Stage{{Name: "DNS", OK: true}, {Name: "TCP", Fault: s.down}}
 	}
 	out := []control.Stage{{Name: "DNS", OK: true}, {Name: "TCP", OK: true}, {Name: "greeting", OK: true}}
+	if p.Host == s.downAt {
+		f := migration.NewFault(migration.ConnectionFailed, migration.ScopeEndpoint, "", "connect: refused", nil)
+		return append(out[:1], control.Stage{Name: "TCP", Fault: f})
+	}
 	if p.User == "" {
 		return out
 	}

@@ -34,7 +34,7 @@ func weigh(r *http.Request) weight {
 			len(parts) == 6 && last == "scope", // 10,000 names can be more than others send
 		stream: r.Method == http.MethodGet && len(parts) == 6 && last == "events",
 	}
-	w.slow = w.upload || post && (len(parts) == 4 && last == "endpoints" || last == "test" || last == "rotate") ||
+	w.slow = w.upload || post && (len(parts) == 4 && last == "endpoints" || last == "test" || last == "discover" || last == "rotate") ||
 		len(parts) == 7 && parts[5] == "reports" || r.Method == http.MethodDelete
 	return w
 }

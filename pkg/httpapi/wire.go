@@ -131,6 +131,18 @@ func stages(in []control.Stage) []client.Stage {
 	return out
 }
 
+func discoveryWire(d control.Discovery) client.Discovery {
+	out := client.Discovery{Stages: stages(d.Stages), Steps: []client.DiscoveryStep{}, From: d.From, Note: d.Note, Command: d.Command()}
+	for _, s := range d.Steps {
+		out.Steps = append(out.Steps, client.DiscoveryStep(s))
+	}
+	if s := d.Server; s != nil {
+		out.Found, out.Host, out.Port, out.Security = true, s.Host, s.Port, string(s.Security)
+		out.Preset, out.Auth, out.Login, out.UserName, out.Unproven = s.Preset, d.Auth(), string(s.Login), s.UserName, s.Unproven
+	}
+	return out
+}
+
 func batchSpec(s client.BatchSpec) (migration.BatchSpec, error) {
 	interval, err := parseDuration("resyncInterval", s.ResyncInterval)
 	if err != nil {
