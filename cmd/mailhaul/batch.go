@@ -67,6 +67,13 @@ var batchColumns = []column[client.Batch]{
 		return "yes"
 	}},
 	{"EXCLUDED", func(b client.Batch) string { return strings.Join(b.ExcludeFolders, " ") }},
+	{"MAPPED", func(b client.Batch) string {
+		var out []string
+		for _, r := range b.MapFolders {
+			out = append(out, migration.FolderRule(r).String())
+		}
+		return strings.Join(out, " ")
+	}},
 	{"INCLUDED", func(b client.Batch) string { return strings.Join(b.IncludeFolders, " ") }},
 	{"MAIL SINCE", func(b client.Batch) string { return when(b.Since) }},
 	{"MAIL BEFORE", func(b client.Batch) string { return when(b.Before) }},
@@ -125,6 +132,26 @@ const (
 	sinceHelp  = "only messages received from this day or time on, such as 2024-01-31 (from its beginning, UTC) or 2024-01-31T22:00:00Z"
 	beforeHelp = "only messages received before this day or time"
 )
+
+// mapFolderHelp is what --map-folder says, of a batch and of a pair.
+const mapFolderHelp = `where a source folder goes, as FROM=TO: "Old Stuff=Archive/Old", all below one "Projects/*=Work/*", of a role "Gesendet=#Sent#"; the first rule that matches counts, folders that were begun stay where they are`
+
+// folderRules is --map-folder; an empty value takes away those before it.
+type folderRules[R migration.FolderRule | client.FolderRule] struct{ to *[]R }
+
+func (f *folderRules[R]) Type() string { return "FROM=TO" }
+
+func (f *folderRules[R]) String() string { return "" }
+
+func (f *folderRules[R]) Set(text string) error {
+	if text == "" {
+		*f.to = []R{}
+		return nil
+	}
+	r, err := migration.ParseFolderRule(text)
+	*f.to = append(*f.to, R(r))
+	return err
+}
 
 // anyNumber is no --bad-item-limit.
 const (
@@ -225,6 +252,7 @@ func addSpec(fl *pflag.FlagSet, spec *client.BatchSpec) {
 	fl.BoolVar(&spec.AutoStart, "autostart", false, "start at once")
 	fl.StringArrayVar(&spec.ExcludeFolders, "exclude", nil, "folder to leave out: name, glob or token such as #Junk# (repeatable)")
 	fl.StringArrayVar(&spec.IncludeFolders, "include", nil, "only this folder (repeatable)")
+	fl.Var(&folderRules[client.FolderRule]{to: &spec.MapFolders}, "map-folder", mapFolderHelp+" (repeatable)")
 	fl.StringVar(&spec.Since, "since", "", sinceHelp)
 	fl.StringVar(&spec.Before, "before", "", beforeHelp)
 	fl.Int64Var(&spec.MaxMessageSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
@@ -249,10 +277,12 @@ func newBatchSet(g *global) *cobra.Command {
 	var interval, since, before string
 	var maxSize, limit int64
 	var newestFirst bool
+	var mapped []client.FolderRule
 	cmd := &cobra.Command{Use: "set NAME", Short: "Change a batch's settings, also while it runs", Args: cobra.ExactArgs(1)}
 	fl := cmd.Flags()
 	fl.StringArrayVar(&exclude, "exclude", nil, "folders to leave out, in place of those before (repeatable)")
 	fl.StringArrayVar(&include, "include", nil, "only these folders (repeatable)")
+	fl.Var(&folderRules[client.FolderRule]{to: &mapped}, "map-folder", mapFolderHelp+`, in place of the rules before; "" for none (repeatable)`)
 	fl.StringVar(&since, "since", "", sinceHelp+`; "" from the first on`)
 	fl.StringVar(&before, "before", "", beforeHelp+`; "" to the last`)
 	fl.Int64Var(&maxSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
@@ -267,6 +297,9 @@ func newBatchSet(g *global) *cobra.Command {
 		}
 		if fl.Changed("include") {
 			in.IncludeFolders = &include
+		}
+		if fl.Changed("map-folder") {
+			in.MapFolders = &mapped
 		}
 		if fl.Changed("since") {
 			in.Since = &since

@@ -35,8 +35,8 @@ func TestWhatIsSaidOfAFileReachesTheAPI(t *testing.T) {
 		"batch create pilot --source a --target b --csv": {
 			"/v1/orgs/default/batches", `{"name":"pilot","type":"imap","sourceEndpoint":"a","targetEndpoint":"b"}`, client.Batch{Name: "pilot"}, "pilot", "",
 		},
-		"batch create late --source a --target b --include #Inbox# --since 2024-01-31 --before 2024-03-01T12:00:00Z --max-message-size 5000 --bad-item-limit 0 --csv": {
-			"/v1/orgs/default/batches", `{"name":"late","type":"imap","sourceEndpoint":"a","targetEndpoint":"b","includeFolders":["#Inbox#"],` +
+		"batch create late --source a --target b --include #Inbox# --since 2024-01-31 --before 2024-03-01T12:00:00Z --max-message-size 5000 --bad-item-limit 0 --map-folder Projects/*=Work/* --map-folder a\\=b=c --csv": {
+			"/v1/orgs/default/batches", `{"name":"late","type":"imap","sourceEndpoint":"a","targetEndpoint":"b","includeFolders":["#Inbox#"],"mapFolders":[{"from":"Projects/*","to":"Work/*"},{"from":"a=b","to":"c"}],` +
 				`"since":"2024-01-31","before":"2024-03-01T12:00:00Z","maxMessageSize":5000,"badItemLimit":0}`,
 			client.Batch{Name: "late", MaxMessageSize: 5000},
 			"LARGEST", "",

@@ -24,6 +24,7 @@ type pairFlags struct {
 	state                          string
 	exclude, include               []string
 	since, before                  string
+	mapFolders                     []migration.FolderRule
 	allowPlaintext                 bool
 	sourceTrust, targetTrust       migration.Trust
 }
@@ -47,6 +48,7 @@ func (p *pairFlags) add(cmd *cobra.Command) {
 	f.StringVar(&p.state, "state", "", "file that remembers what was delivered, from pass to pass")
 	f.StringArrayVar(&p.exclude, "exclude", nil, "folder to leave out: a name, a glob or a token such as #Junk# (repeatable)")
 	f.StringArrayVar(&p.include, "include", nil, "only this folder, likewise (repeatable)")
+	f.Var(&folderRules[migration.FolderRule]{to: &p.mapFolders}, "map-folder", mapFolderHelp+" (repeatable)")
 	f.StringVar(&p.since, "since", "", sinceHelp)
 	f.StringVar(&p.before, "before", "", beforeHelp)
 	for side, t := range map[string]*migration.Trust{"source": &p.sourceTrust, "target": &p.targetTrust} {
@@ -73,7 +75,10 @@ func (p *pairFlags) pair(g *global) (app.Pair, error) {
 	if err != nil {
 		return app.Pair{}, usageError(err)
 	}
-	out := app.Pair{Source: source, Target: target, StateFile: p.state, Include: p.include, Exclude: p.exclude}
+	out := app.Pair{Source: source, Target: target, StateFile: p.state, Include: p.include, Exclude: p.exclude, MapFolders: p.mapFolders}
+	if problems := migration.FolderRuleProblems(p.mapFolders); problems != nil {
+		return out, usageError(fmt.Errorf("--map-folder: %s", strings.Join(problems, "\n  ")))
+	}
 	if out.Since, err = migration.ParseMoment(p.since); err != nil {
 		return out, usageError(fmt.Errorf("--since: %w", err))
 	}

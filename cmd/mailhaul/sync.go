@@ -111,7 +111,9 @@ type syncResult struct {
 	DurationSeconds float64      `json:"durationSeconds"`
 	Items           []itemResult `json:"items"`
 	Renamed         []renamed    `json:"renamed,omitempty"`
-	DryRun          bool         `json:"dryRun,omitempty"`
+	// Kept are folders that stay where they were begun, whatever --map-folder says by now.
+	Kept   []renamed `json:"kept,omitempty"`
+	DryRun bool      `json:"dryRun,omitempty"`
 	// FewerConnections is why there were not as many as --connections asks for.
 	FewerConnections string `json:"fewerConnections,omitempty"`
 	// Verify is what --verify found.
@@ -160,6 +162,9 @@ func resultOf(out mailsync.Outcome, err error, took time.Duration, dryRun bool) 
 	for _, x := range out.Renamed {
 		r.Renamed = append(r.Renamed, renamed(x))
 	}
+	for _, x := range out.Kept {
+		r.Kept = append(r.Kept, renamed(x))
+	}
 	return r
 }
 
@@ -175,6 +180,9 @@ func (g *global) emitSync(r syncResult) error {
 	}
 	for _, x := range r.Renamed {
 		g.say("%s is %s at the target", x.From, x.To)
+	}
+	for _, x := range r.Kept {
+		g.say("%s was begun as %s and stays there, whatever --map-folder says by now", x.From, x.To)
 	}
 	for _, it := range r.Items {
 		g.say("%s in %s uid %d %s: %s", it.Code, it.Folder, it.UID, it.MessageID, it.Reason)

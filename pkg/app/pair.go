@@ -21,6 +21,8 @@ type Pair struct {
 	StateFile string
 	Include   []string
 	Exclude   []string
+	// MapFolders are as in mailsync.Job.
+	MapFolders []migration.FolderRule
 	// Since and Before are as in mailsync.Job.
 	Since, Before time.Time
 	// TLS is the base of both sides' configuration; nil: the system's authorities.
@@ -44,7 +46,7 @@ func (p Pair) Sync(ctx context.Context) (out mailsync.Outcome, err error) {
 	source, target := p.openers()
 	return mailsync.Run(ctx, mailsync.Job{
 		Source: source, Target: target, Records: records,
-		Include: p.Include, Exclude: p.Exclude, Since: p.Since, Before: p.Before,
+		Include: p.Include, Exclude: p.Exclude, MapFolders: p.MapFolders, Since: p.Since, Before: p.Before,
 		MaxMessageSize: p.MaxMessageSize, NewestFirst: p.NewestFirst, DryRun: p.DryRun, Observe: p.Observe,
 		Connections: p.Connections,
 	})
@@ -60,7 +62,7 @@ func (p Pair) Verify(ctx context.Context) (out migration.Receipt, err error) {
 	source, target := p.openers()
 	return mailsync.Verify(ctx, mailsync.VerifyJob{
 		Source: source, Target: target, Records: records, Include: p.Include, Exclude: p.Exclude,
-		Since: p.Since, Before: p.Before,
+		MapFolders: p.MapFolders, Since: p.Since, Before: p.Before,
 	})
 }
 

@@ -263,40 +263,48 @@ type Stage struct {
 	Milliseconds float64 `json:"milliseconds" doc:"how long it took"`
 }
 
+// FolderRule says where source folders go.
+type FolderRule struct {
+	From string `json:"from" doc:"a path such as Old Stuff, all below one such as Projects/*, or a token such as #Sent# in place of its first part; case is not regarded"`
+	To   string `json:"to" doc:"the path at the target, likewise; with a star where from has one"`
+}
+
 // BatchSpec is what is set of a batch.
 type BatchSpec struct {
-	Name                string     `json:"name,omitempty" doc:"absent: the CSV file's"`
-	Type                string     `json:"type,omitempty" doc:"imap; files of staged and crossTenant batches can be checked (dryRun), the batches not be run yet"`
-	SourceEndpoint      string     `json:"sourceEndpoint,omitempty" doc:"name of the endpoint to read"`
-	TargetEndpoint      string     `json:"targetEndpoint,omitempty" doc:"name of the endpoint to write"`
-	AutoStart           bool       `json:"autoStart,omitempty" doc:"start at once"`
-	StartAt             *time.Time `json:"startAt,omitempty" doc:"start at this time"`
-	ExcludeFolders      []string   `json:"excludeFolders,omitempty" nullable:"true" doc:"folders to leave out: names, globs, or tokens such as #Junk#"`
-	IncludeFolders      []string   `json:"includeFolders,omitempty" nullable:"true" doc:"only these folders"`
-	Since               string     `json:"since,omitempty" doc:"only messages received (INTERNALDATE) from this day or time on: 2024-01-31 (from its beginning, UTC) or 2024-01-31T22:00:00Z"`
-	Before              string     `json:"before,omitempty" doc:"only messages received before this day or time"`
-	MaxMessageSize      int64      `json:"maxMessageSize,omitempty" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
-	BadItemLimit        *int64     `json:"badItemLimit,omitempty" doc:"how many messages of one user may be skipped: at the next one its sync ends and it is Failed (TooManyBadItems); absent: any number"`
-	Deletions           string     `json:"deletions,omitempty" doc:"keep"`
-	ResyncInterval      string     `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
-	Notify              []string   `json:"notify,omitempty" nullable:"true" doc:"mail addresses for the reports: when the batch is in step, and when it is completed"`
-	NewestFirst         bool       `json:"newestFirst,omitempty" doc:"copy a folder's newest messages first"`
-	Encoding            string     `json:"encoding,omitempty" doc:"of the CSV file, where it is not UTF-8"`
-	AllowUnknownColumns bool       `json:"allowUnknownColumns,omitempty" doc:"pass over columns of the file that are not known"`
+	Name                string       `json:"name,omitempty" doc:"absent: the CSV file's"`
+	Type                string       `json:"type,omitempty" doc:"imap; files of staged and crossTenant batches can be checked (dryRun), the batches not be run yet"`
+	SourceEndpoint      string       `json:"sourceEndpoint,omitempty" doc:"name of the endpoint to read"`
+	TargetEndpoint      string       `json:"targetEndpoint,omitempty" doc:"name of the endpoint to write"`
+	AutoStart           bool         `json:"autoStart,omitempty" doc:"start at once"`
+	StartAt             *time.Time   `json:"startAt,omitempty" doc:"start at this time"`
+	ExcludeFolders      []string     `json:"excludeFolders,omitempty" nullable:"true" doc:"folders to leave out: names, globs, or tokens such as #Junk#"`
+	IncludeFolders      []string     `json:"includeFolders,omitempty" nullable:"true" doc:"only these folders"`
+	MapFolders          []FolderRule `json:"mapFolders,omitempty" nullable:"true" doc:"where source folders go; the first rule that matches counts, the others keep their names"`
+	Since               string       `json:"since,omitempty" doc:"only messages received (INTERNALDATE) from this day or time on: 2024-01-31 (from its beginning, UTC) or 2024-01-31T22:00:00Z"`
+	Before              string       `json:"before,omitempty" doc:"only messages received before this day or time"`
+	MaxMessageSize      int64        `json:"maxMessageSize,omitempty" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
+	BadItemLimit        *int64       `json:"badItemLimit,omitempty" doc:"how many messages of one user may be skipped: at the next one its sync ends and it is Failed (TooManyBadItems); absent: any number"`
+	Deletions           string       `json:"deletions,omitempty" doc:"keep"`
+	ResyncInterval      string       `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
+	Notify              []string     `json:"notify,omitempty" nullable:"true" doc:"mail addresses for the reports: when the batch is in step, and when it is completed"`
+	NewestFirst         bool         `json:"newestFirst,omitempty" doc:"copy a folder's newest messages first"`
+	Encoding            string       `json:"encoding,omitempty" doc:"of the CSV file, where it is not UTF-8"`
+	AllowUnknownColumns bool         `json:"allowUnknownColumns,omitempty" doc:"pass over columns of the file that are not known"`
 }
 
 // BatchChange changes what is not nil.
 type BatchChange struct {
-	ExcludeFolders *[]string `json:"excludeFolders,omitempty" doc:"folders to leave out, in place of those before"`
-	IncludeFolders *[]string `json:"includeFolders,omitempty" doc:"only these folders"`
-	Since          *string   `json:"since,omitempty" doc:"only messages received from this day or time on; empty: from the first on. What a change lets in is copied by the next sync"`
-	Before         *string   `json:"before,omitempty" doc:"only messages received before this day or time; empty: to the last"`
-	MaxMessageSize *int64    `json:"maxMessageSize,omitempty" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
-	BadItemLimit   *int64    `json:"badItemLimit,omitempty" doc:"how many messages of one user may be skipped; -1: any number"`
-	Deletions      *string   `json:"deletions,omitempty" doc:"keep"`
-	ResyncInterval *string   `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
-	Notify         *[]string `json:"notify,omitempty" doc:"mail addresses for the reports: when the batch is in step, and when it is completed"`
-	NewestFirst    *bool     `json:"newestFirst,omitempty" doc:"copy a folder's newest messages first; passes that run go on as they began"`
+	ExcludeFolders *[]string     `json:"excludeFolders,omitempty" doc:"folders to leave out, in place of those before"`
+	IncludeFolders *[]string     `json:"includeFolders,omitempty" doc:"only these folders"`
+	MapFolders     *[]FolderRule `json:"mapFolders,omitempty" doc:"where source folders go, in place of the rules before; folders that were begun stay where they are"`
+	Since          *string       `json:"since,omitempty" doc:"only messages received from this day or time on; empty: from the first on. What a change lets in is copied by the next sync"`
+	Before         *string       `json:"before,omitempty" doc:"only messages received before this day or time; empty: to the last"`
+	MaxMessageSize *int64        `json:"maxMessageSize,omitempty" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
+	BadItemLimit   *int64        `json:"badItemLimit,omitempty" doc:"how many messages of one user may be skipped; -1: any number"`
+	Deletions      *string       `json:"deletions,omitempty" doc:"keep"`
+	ResyncInterval *string       `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
+	Notify         *[]string     `json:"notify,omitempty" doc:"mail addresses for the reports: when the batch is in step, and when it is completed"`
+	NewestFirst    *bool         `json:"newestFirst,omitempty" doc:"copy a folder's newest messages first; passes that run go on as they began"`
 }
 
 // Batch is a batch.
@@ -310,6 +318,7 @@ type Batch struct {
 	CompleteAt     *time.Time     `json:"completeAt" doc:"when it completes by itself"`
 	ExcludeFolders []string       `json:"excludeFolders" nullable:"false" doc:"folders that are left out"`
 	IncludeFolders []string       `json:"includeFolders" nullable:"false" doc:"the only folders that are synced; empty: all"`
+	MapFolders     []FolderRule   `json:"mapFolders" nullable:"false" doc:"where source folders go, beyond those that keep their names"`
 	Since          *time.Time     `json:"since" doc:"only messages received from then on are synced"`
 	Before         *time.Time     `json:"before" doc:"only messages received before then are synced"`
 	MaxMessageSize int64          `json:"maxMessageSize" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`

@@ -13,7 +13,7 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// ImportError is a file with problems: all of them at once.
+// ImportError is a file, or a list of mapping rules, with problems: all of them at once.
 type ImportError struct {
 	Fault    *migration.Fault
 	Problems []csvimport.Problem

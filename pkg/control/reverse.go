@@ -28,6 +28,7 @@ func (c *Control) ReverseBatch(ctx context.Context, a Actor, org, of, name strin
 	}
 	spec := from.BatchSpec
 	spec.SourceEndpoint, spec.TargetEndpoint = from.TargetEndpoint, from.SourceEndpoint
+	spec.MapFolders = nil // what was begun goes back to where it came from, by its records
 	spec.AutoStart, spec.StartAt, spec.CompleteAt = false, time.Time{}, time.Time{}
 	b := migration.Batch{OrgID: from.OrgID, Name: name, BatchSpec: spec, CreatedAt: c.now(), CreatedBy: a.TokenID}
 	ends, err := c.ends(ctx, &b)

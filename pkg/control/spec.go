@@ -90,6 +90,16 @@ func (c *Control) completeBatchSpec(s *migration.BatchSpec) error {
 			return err
 		}
 	}
+	if problems := migration.FolderRuleProblems(s.MapFolders); problems != nil {
+		refused := &ImportError{Fault: fault(migration.InvalidArgument, "mapFolders: %s", problems[0])}
+		if n := len(problems); n > 1 {
+			refused.Fault = fault(migration.InvalidArgument, "%d of the mapping rules cannot be followed; nothing was stored", n)
+		}
+		for _, reason := range problems {
+			refused.Problems = append(refused.Problems, csvimport.Problem{Column: "mapFolders", Reason: reason})
+		}
+		return refused
+	}
 	for _, address := range s.Notify {
 		if err := checkMailAddress("notify", address); err != nil {
 			return err

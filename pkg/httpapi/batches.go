@@ -160,6 +160,9 @@ func batchChange(in client.BatchChange) (func(*migration.BatchSpec), error) {
 	return func(s *migration.BatchSpec) {
 		set(&s.ExcludeFolders, in.ExcludeFolders)
 		set(&s.IncludeFolders, in.IncludeFolders)
+		if in.MapFolders != nil {
+			s.MapFolders = folderRules(*in.MapFolders)
+		}
 		set(&s.MailSince, moments[0])
 		set(&s.MailBefore, moments[1])
 		set(&s.MaxMessageSize, in.MaxMessageSize)

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
@@ -24,6 +25,17 @@ func TestWhatABatchCarriesIsSetAndTakenBack(t *testing.T) {
 	}
 	if b := e.as(op, "PATCH", inDefault+"/batches/pilot", map[string]any{"badItemLimit": -1}, 200); b["badItemLimit"] != nil {
 		t.Errorf("without a limit: %v", b)
+	}
+	rules := []any{map[string]any{"from": "Projects/*", "to": "Work/*"}, map[string]any{"from": "#Sent#", "to": "Old/Sent"}}
+	if b := e.as(op, "PATCH", inDefault+"/batches/pilot", map[string]any{"mapFolders": rules}, 200); !reflect.DeepEqual(b["mapFolders"], rules) {
+		t.Errorf("with mapping rules: %v", b)
+	}
+	p := e.as(op, "PATCH", inDefault+"/batches/pilot", map[string]any{"mapFolders": []map[string]string{{"from": "a", "to": ""}, {"from": "b", "to": "c"}, {"from": "B", "to": "d"}}}, 422)
+	if problems, _ := p["problems"].([]any); p["code"] != "InvalidArgument" || len(problems) != 2 {
+		t.Errorf("rules of which two are wrong: %v", p)
+	}
+	if b := e.as(op, "PATCH", inDefault+"/batches/pilot", map[string]any{"mapFolders": []any{}}, 200); len(b["mapFolders"].([]any)) != 0 {
+		t.Errorf("without mapping rules: %v", b)
 	}
 	for name, change := range map[string]map[string]any{
 		"no time":         {"since": "yesterday"},

@@ -158,7 +158,7 @@ func batchSpec(s client.BatchSpec) (migration.BatchSpec, error) {
 	}
 	out := migration.BatchSpec{
 		Type: s.Type, SourceEndpoint: s.SourceEndpoint, TargetEndpoint: s.TargetEndpoint, AutoStart: s.AutoStart,
-		ExcludeFolders: s.ExcludeFolders, IncludeFolders: s.IncludeFolders,
+		ExcludeFolders: s.ExcludeFolders, IncludeFolders: s.IncludeFolders, MapFolders: folderRules(s.MapFolders),
 		MailSince: since, MailBefore: before, MaxMessageSize: s.MaxMessageSize, BadItemLimit: s.BadItemLimit, Deletions: s.Deletions,
 		ResyncInterval: interval, Notify: s.Notify, NewestFirst: s.NewestFirst,
 	}
@@ -168,11 +168,27 @@ func batchSpec(s client.BatchSpec) (migration.BatchSpec, error) {
 	return out, nil
 }
 
+func folderRules(in []client.FolderRule) []migration.FolderRule {
+	var out []migration.FolderRule
+	for _, r := range in {
+		out = append(out, migration.FolderRule(r))
+	}
+	return out
+}
+
+func folderRulesWire(in []migration.FolderRule) []client.FolderRule {
+	out := make([]client.FolderRule, len(in))
+	for i, r := range in {
+		out[i] = client.FolderRule(r)
+	}
+	return out
+}
+
 func batchWire(b control.Batch) client.Batch {
 	out := client.Batch{
 		Name: b.Name, Type: b.Type, SourceEndpoint: b.SourceEndpoint, TargetEndpoint: b.TargetEndpoint,
 		AutoStart: b.AutoStart, StartAt: when(b.StartAt), CompleteAt: when(b.CompleteAt),
-		ExcludeFolders: list(b.ExcludeFolders), IncludeFolders: list(b.IncludeFolders),
+		ExcludeFolders: list(b.ExcludeFolders), IncludeFolders: list(b.IncludeFolders), MapFolders: folderRulesWire(b.MapFolders),
 		Since: when(b.MailSince), Before: when(b.MailBefore), MaxMessageSize: b.MaxMessageSize, BadItemLimit: b.BadItemLimit, Deletions: b.Deletions,
 		ResyncInterval: duration(b.ResyncInterval), Notify: list(b.Notify), NewestFirst: b.NewestFirst,
 		Status: string(b.Status), Counts: counts(b.Summary.Counts),

@@ -260,7 +260,8 @@ func (l *listing) targetOf(f mailbox.Folder) string {
 			known = append(known, x)
 		}
 	}
-	for _, a := range assign(known, l.source, l.target, l.naming, recorded) {
+	placed, _ := mapping{source: known, all: l.source, target: l.target, naming: l.naming, recorded: recorded, rules: l.rules}.assign()
+	for _, a := range placed {
 		if a.source.Name == f.Name {
 			return a.target
 		}

@@ -26,6 +26,9 @@ type Job struct {
 	Records        Records
 	// Include and Exclude are names, globs (*, ?) and tokens such as #Junk#.
 	Include, Exclude []string
+	// MapFolders say where source folders go that no record has elsewhere; the first that
+	// matches counts. They have to be without problems (migration.FolderRuleProblems).
+	MapFolders []migration.FolderRule
 	// MaxMessageSize in bytes; larger ones are skipped. 0: the target's own limit.
 	MaxMessageSize int64
 	// Since and Before limit what is carried to messages of that time (INTERNALDATE), the
@@ -79,6 +82,9 @@ type Outcome struct {
 	Items []migration.Item
 	// Renamed are folders that have another path at the target.
 	Renamed []Renamed
+	// Kept are folders that a rule would have sent elsewhere by now, and that stay where
+	// they were begun.
+	Kept []Renamed
 	// Yielded is set where Yield or Stop ended the pass with work left.
 	Yielded bool
 	// Progress is whether at least one window was committed.

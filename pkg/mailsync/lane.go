@@ -46,7 +46,10 @@ func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) error {
 		return cmp.Or(context.Cause(ctx), err)
 	}
 	if p.job.DryRun || len(queue) == 0 {
-		return cmp.Or(p.lanes[0].carryDeletions(ctx), context.Cause(ctx))
+		if err = p.left(); err == nil {
+			err = p.lanes[0].carryDeletions(ctx)
+		}
+		return cmp.Or(err, context.Cause(ctx))
 	}
 	var others sync.WaitGroup
 	for _, l := range p.lanes[1:] {
@@ -64,8 +67,8 @@ func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause // a lane's, or the caller's
 	}
-	if err == nil && p.owed != nil && !p.yielded {
-		return p.owed
+	if err == nil && !p.yielded {
+		err = p.left()
 	}
 	if err == nil {
 		err = p.lanes[0].carryDeletions(ctx)

@@ -20,22 +20,24 @@ const (
 	shortPart = 40
 )
 
-// shorten returns a name for path that any server takes: the beginning of its last
-// part and a digest of all of it, so that no two become one, below the same parent
-// where that one is short itself.
-func shorten(path []string, naming mailbox.Naming) string {
+// shorten returns a name that any server takes for target, where the source folder of
+// path goes: the beginning of its last part and a digest of the source's path, so that no
+// two become one, below the same parent where that one is short itself.
+func shorten(target string, path []string, naming mailbox.Naming) string {
 	sum := sha256.Sum256([]byte(pathKey(path)))
-	spelled := spell(path, naming)
-	last := spelled[len(spelled)-1]
+	parent, last := naming.Prefix, strings.TrimPrefix(target, naming.Prefix)
+	if at := strings.LastIndex(target, naming.Delimiter); naming.Delimiter != "" && at >= len(naming.Prefix) {
+		parent, last = target[:at+len(naming.Delimiter)], target[at+len(naming.Delimiter):]
+	}
 	for len(last) > shortPart {
 		_, size := utf8.DecodeLastRuneInString(last)
 		last = last[:len(last)-size]
 	}
-	spelled[len(spelled)-1] = strings.TrimRight(last, " ") + "~" + hex.EncodeToString(sum[:4])
-	if name := naming.Join(spelled); len(name) <= longName {
+	last = strings.TrimRight(last, " ") + "~" + hex.EncodeToString(sum[:4])
+	if name := parent + last; len(name) <= longName {
 		return name
 	}
-	return naming.Join(spelled[len(spelled)-1:])
+	return naming.Prefix + last
 }
 
 // makeShorter makes those folders under a shorter name that were refused and have a
@@ -46,7 +48,7 @@ func (p *pass) makeShorter(ctx context.Context, s mailbox.Session, queue []*work
 	for _, w := range queue {
 		if w.refused != nil && len(w.target) > longName {
 			long = append(long, w)
-			requests = append(requests, mailbox.NewFolder{Name: shorten(w.source.Path, s.Naming())})
+			requests = append(requests, mailbox.NewFolder{Name: shorten(w.target, w.source.Path, s.Naming())})
 		}
 	}
 	if len(long) == 0 {

@@ -82,7 +82,11 @@ func TestAssign(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := map[string]string{}
-			for _, a := range assign(tt.source, tt.source, tt.target, tt.naming, tt.recorded) {
+			placed, collisions := mapping{source: tt.source, all: tt.source, target: tt.target, naming: tt.naming, recorded: tt.recorded}.assign()
+			if len(collisions) > 0 {
+				t.Errorf("without rules: %v", collisions)
+			}
+			for _, a := range placed {
 				got[a.source.Name] = a.target
 			}
 			if !maps.Equal(got, tt.want) {

@@ -18,6 +18,8 @@ type pass struct {
 	board *board  // nil: one lane does it all
 
 	all []*work // every folder that is to be carried
+	// collided are folders that are left out because rules would make two of them one.
+	collided []*work
 	// gone are folders that were delivered and that the source lists no more.
 	gone   []*work
 	moves  moves // mu guards its arrivals
@@ -35,6 +37,7 @@ type pass struct {
 	tally    migration.Tally
 	items    []migration.Item // folders that failed
 	renamed  []Renamed
+	kept     []Renamed
 	progress bool
 	yielded  bool
 	// owed is the first fault of a folder that has to be tried again soon.
@@ -168,6 +171,22 @@ func (p *pass) count(f *work, t folderTally) {
 	f.tally = t
 }
 
+// left is the fault of a pass that has done all that it could: what has to be tried again
+// soon, or else what the operator has to decide.
+func (p *pass) left() error {
+	if p.owed != nil {
+		return p.owed
+	}
+	if len(p.collided) == 0 {
+		return nil
+	}
+	f := *p.collided[0].refused
+	if n := len(p.collided) - 1; n > 0 {
+		f.Reason = migration.Clean(fmt.Sprintf("%s, and so are %d more", f.Reason, n))
+	}
+	return &f
+}
+
 // tooManySkipped is the fault of a pass that skipped more than the job allows.
 func (p *pass) tooManySkipped() error {
 	if most, n := p.job.MaxSkipped, p.tallyNow().Skipped; most != nil && n > *most {
@@ -243,5 +262,5 @@ func (p *pass) outcome(err error) (Outcome, error) {
 	case err != nil:
 		t.Failed += rest
 	}
-	return Outcome{Tally: *t, Items: items, Renamed: p.renamed, Yielded: p.yielded, Progress: p.progress, Fewer: p.fewer}, err
+	return Outcome{Tally: *t, Items: items, Renamed: p.renamed, Kept: p.kept, Yielded: p.yielded, Progress: p.progress, Fewer: p.fewer}, err
 }

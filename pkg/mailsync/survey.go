@@ -59,11 +59,12 @@ type listing struct {
 	source, target []mailbox.Folder
 	naming         mailbox.Naming // the target's
 	records        map[string]*record
+	rules          []migration.FolderRule
 }
 
 // listBoth lists both sides at once and reads the records.
 func (p *lane) listBoth(ctx context.Context) (*listing, error) {
-	l := &listing{records: map[string]*record{}}
+	l := &listing{records: map[string]*record{}, rules: p.job.MapFolders}
 	var stored []migration.FolderRecord
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
@@ -125,7 +126,12 @@ func (p *pass) assignAll(l *listing) {
 			p.gone = append(p.gone, &work{assignment: assignment{target: f.Name}, rec: l.records[name], dst: f.Status})
 		}
 	}
-	for _, a := range assign(wanted, l.source, l.target, l.naming, recorded) {
+	placed, collisions := mapping{source: wanted, all: l.source, target: l.target, naming: l.naming, recorded: recorded, rules: l.rules}.assign()
+	for _, c := range collisions {
+		w := &work{assignment: assignment{source: c.source, target: c.target}, src: c.source.Status, rec: newRecord(c.source.Name), refused: c.fault()}
+		p.collided = append(p.collided, w)
+	}
+	for _, a := range placed {
 		w := &work{assignment: a, src: a.source.Status, rec: l.records[a.source.Name]}
 		if w.rec == nil {
 			w.rec = newRecord(a.source.Name)
@@ -141,6 +147,9 @@ func (p *pass) assignAll(l *listing) {
 		}
 		if a.renamed {
 			p.renamed = append(p.renamed, Renamed{displayPath(a.source), a.target})
+		}
+		if a.ruled != "" {
+			p.kept = append(p.kept, Renamed{displayPath(a.source), a.target})
 		}
 		p.all = append(p.all, w)
 	}
@@ -222,6 +231,10 @@ func (p *pass) triage() []*work {
 	}
 	if !sizes {
 		p.tally.BytesTotal = 0
+	}
+	for _, w := range p.collided {
+		p.tally.Folders++
+		p.folderFailed(w, w.refused)
 	}
 	return queue
 }

@@ -21,7 +21,8 @@ type VerifyJob struct {
 	Source, Target   mailbox.Opener
 	Records          Records // nil: none
 	Include, Exclude []string
-	Since, Before    time.Time // as in Job
+	MapFolders       []migration.FolderRule // as in Job
+	Since, Before    time.Time              // as in Job
 }
 
 // copyOf is what verify keeps of one message: a digest each, whatever its size.
@@ -70,7 +71,7 @@ type stray struct {
 }
 
 func (v *verifier) run(ctx context.Context) error {
-	job := Job{Source: v.job.Source, Target: v.job.Target, Records: v.job.Records, Include: v.job.Include, Exclude: v.job.Exclude}
+	job := Job{Source: v.job.Source, Target: v.job.Target, Records: v.job.Records, Include: v.job.Include, Exclude: v.job.Exclude, MapFolders: v.job.MapFolders}
 	if job.Records == nil {
 		job.Records = NewMemoryRecords()
 	}
@@ -82,7 +83,7 @@ func (v *verifier) run(ctx context.Context) error {
 		return err
 	}
 	p.assignAll(l)
-	for _, w := range p.all {
+	for _, w := range slices.Concat(p.all, p.collided) {
 		if err := v.folder(ctx, p, w); err != nil {
 			return err
 		}

@@ -31,6 +31,8 @@ type BatchSpec struct {
 	CompleteAt     time.Time // zero: none
 	ExcludeFolders []string
 	IncludeFolders []string
+	// MapFolders say where source folders go; the first that matches counts.
+	MapFolders []FolderRule
 	// MailSince and MailBefore limit what is carried to messages received in that time,
 	// the one included, the other not; zero: any.
 	MailSince  time.Time

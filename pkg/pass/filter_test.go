@@ -15,6 +15,7 @@ func TestWhatABatchCarriesReachesTheEngine(t *testing.T) {
 	w := newWorld(t, nil, alice())
 	_, err := w.db.ChangeBatch(t.Context(), w.batch.OrgID, w.batch.ID, func(b *migration.Batch) error {
 		b.IncludeFolders, b.ExcludeFolders = []string{"in"}, []string{"out"}
+		b.MapFolders = []migration.FolderRule{{From: "a", To: "b"}}
 		b.MailSince, b.MailBefore, b.MaxMessageSize = since, before, 5000
 		return nil
 	})
@@ -25,14 +26,14 @@ func TestWhatABatchCarriesReachesTheEngine(t *testing.T) {
 	looked := 0
 	w.engine(func(_ context.Context, job mailsync.Job) (mailsync.Outcome, error) {
 		looked++
-		if job.Include[0] != "in" || job.Exclude[0] != "out" || !job.Since.Equal(since) || !job.Before.Equal(before) || job.MaxMessageSize != 5000 {
+		if job.Include[0] != "in" || job.Exclude[0] != "out" || len(job.MapFolders) != 1 || !job.Since.Equal(since) || !job.Before.Equal(before) || job.MaxMessageSize != 5000 {
 			t.Errorf("the sync's job: %+v", job)
 		}
 		return mailsync.Outcome{}, nil
 	})
 	w.Engine.Verify = func(_ context.Context, job mailsync.VerifyJob) (migration.Receipt, error) {
 		looked++
-		if job.Include[0] != "in" || job.Exclude[0] != "out" || !job.Since.Equal(since) || !job.Before.Equal(before) {
+		if job.Include[0] != "in" || job.Exclude[0] != "out" || len(job.MapFolders) != 1 || !job.Since.Equal(since) || !job.Before.Equal(before) {
 			t.Errorf("the verify's job: %+v", job)
 		}
 		return migration.Receipt{}, nil

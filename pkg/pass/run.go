@@ -196,7 +196,7 @@ func (p *pass) sync(ctx context.Context) error {
 	out, err := p.r.Engine.Run(ctx, mailsync.Job{
 		Source: p.source.open, Target: p.target.open,
 		Records: records{p.r.Store, p.lease.Token, p.log}, Unsettled: p.lease.Unsettled && p.newHere(),
-		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
+		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders, MapFolders: p.batch.MapFolders,
 		Yield: p.yield, Stop: stop, Observe: p.counted.observe, Budget: p.r.Budget, Settle: p.r.Settle,
 		Since: p.batch.MailSince, Before: p.batch.MailBefore,
 		MaxMessageSize: p.batch.MaxMessageSize, MaxSkipped: p.batch.BadItemLimit, NewestFirst: p.batch.NewestFirst,
@@ -205,6 +205,9 @@ func (p *pass) sync(ctx context.Context) error {
 	})
 	if f := out.Fewer; f != nil {
 		p.log.Warn("a further connection was refused", zap.String("side", string(f.Side)), zap.String("code", string(f.Code)), zap.String("reason", f.Reason))
+	}
+	if k := out.Kept; len(k) > 0 {
+		p.log.Warn("folders stay where they were begun, not where the mapping rules have them by now", zap.Int("folders", len(k)), zap.String("first", k[0].From), zap.String("at", k[0].To))
 	}
 	p.result.Tally, p.result.Progress, p.result.Yielded = out.Tally, out.Progress, out.Yielded
 	p.items = out.Items
@@ -242,7 +245,7 @@ func (p *pass) verify(ctx context.Context) error {
 	receipt, err := p.r.Engine.Verify(ctx, mailsync.VerifyJob{
 		Source: p.source.open, Target: p.target.open,
 		Records: records{p.r.Store, p.lease.Token, p.log},
-		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders,
+		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders, MapFolders: p.batch.MapFolders,
 		Since: p.batch.MailSince, Before: p.batch.MailBefore,
 	})
 	if cause := context.Cause(ctx); err != nil && cause != nil {

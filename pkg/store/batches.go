@@ -12,11 +12,11 @@ import (
 
 const (
 	// batchColumns are written by create and update alike.
-	batchColumns = `type, source_endpoint_id, target_endpoint_id, auto_start, start_at, complete_at, exclude_folders, include_folders,
+	batchColumns = `type, source_endpoint_id, target_endpoint_id, auto_start, start_at, complete_at, exclude_folders, include_folders, map_folders,
 		mail_since, mail_before, max_message_size, bad_item_limit,
 		deletions, resync_interval, notify, newest_first, created_by, started_at, stopped, completing, removing`
 	selectBatch = `SELECT b.id, b.org_id, b.name, b.created_at, se.name, te.name,
-		b.type, b.source_endpoint_id, b.target_endpoint_id, b.auto_start, b.start_at, b.complete_at, b.exclude_folders, b.include_folders,
+		b.type, b.source_endpoint_id, b.target_endpoint_id, b.auto_start, b.start_at, b.complete_at, b.exclude_folders, b.include_folders, b.map_folders,
 		b.mail_since, b.mail_before, b.max_message_size, b.bad_item_limit,
 		b.deletions, b.resync_interval, b.notify, b.newest_first, b.created_by, b.started_at, b.stopped, b.completing, b.removing
 		FROM batches b JOIN endpoints se ON se.id = b.source_endpoint_id JOIN endpoints te ON te.id = b.target_endpoint_id`
@@ -25,7 +25,7 @@ const (
 func batchArgs(b *migration.Batch) []any {
 	return []any{
 		b.Type, b.SourceEndpointID, b.TargetEndpointID, b.AutoStart, at(b.StartAt), at(b.CompleteAt),
-		listText(b.ExcludeFolders), listText(b.IncludeFolders),
+		listText(b.ExcludeFolders), listText(b.IncludeFolders), rulesText(b.MapFolders),
 		at(b.MailSince), at(b.MailBefore), b.MaxMessageSize, b.BadItemLimit, b.Deletions, b.ResyncInterval.Microseconds(), listText(b.Notify),
 		b.NewestFirst, b.CreatedBy, at(b.StartedAt), b.Stopped, b.Completing, b.Removing,
 	}
@@ -35,7 +35,7 @@ func scanBatch(row interface{ Scan(...any) error }) (migration.Batch, error) {
 	var b migration.Batch
 	err := row.Scan(&b.ID, &b.OrgID, &b.Name, timeInto{&b.CreatedAt}, &b.SourceEndpoint, &b.TargetEndpoint,
 		&b.Type, &b.SourceEndpointID, &b.TargetEndpointID, &b.AutoStart, timeInto{&b.StartAt}, timeInto{&b.CompleteAt},
-		listInto{&b.ExcludeFolders}, listInto{&b.IncludeFolders},
+		listInto{&b.ExcludeFolders}, listInto{&b.IncludeFolders}, rulesInto{&b.MapFolders},
 		timeInto{&b.MailSince}, timeInto{&b.MailBefore}, &b.MaxMessageSize, &b.BadItemLimit, &b.Deletions, spanInto{&b.ResyncInterval}, listInto{&b.Notify},
 		&b.NewestFirst, &b.CreatedBy, timeInto{&b.StartedAt}, &b.Stopped, &b.Completing, &b.Removing)
 	return b, err

@@ -21,7 +21,7 @@ func testBatchRoundTrip(t *testing.T, open opener) {
 		OrgID: w.org.ID, Name: "full", CreatedBy: "t1", StartedAt: noon, Stopped: true, Completing: true, Removing: true,
 		BatchSpec: migration.BatchSpec{
 			Type: "imap", SourceEndpoint: "source", TargetEndpoint: "target", AutoStart: true, StartAt: noon.Add(1), CompleteAt: noon.Add(time.Hour),
-			ExcludeFolders: []string{"#Junk#", "Ärger"}, IncludeFolders: []string{"INBOX"},
+			ExcludeFolders: []string{"#Junk#", "Ärger"}, IncludeFolders: []string{"INBOX"}, MapFolders: []migration.FolderRule{{From: "Alt/*", To: "Ärger/*"}, {From: `a"=b`, To: "#Sent#"}},
 			MailSince: time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC), MailBefore: time.Date(2024, 2, 3, 4, 5, 6, 0, time.UTC), MaxMessageSize: 25 << 20, BadItemLimit: new(int64),
 			Deletions: "keep", ResyncInterval: 15 * time.Second, NewestFirst: true,
 			Notify: []string{"ops@example.org"},

@@ -98,6 +98,30 @@ func (s listInto) Scan(src any) error {
 	return nil
 }
 
+// rulesText is a batch's mapping rules as they are stored.
+func rulesText(rules []migration.FolderRule) string {
+	if len(rules) == 0 {
+		return "[]"
+	}
+	b, _ := json.Marshal(rules) // strings always marshal
+	return string(b)
+}
+
+// rulesInto scans what rulesText stored; no rules are nil.
+type rulesInto struct{ to *[]migration.FolderRule }
+
+func (s rulesInto) Scan(src any) error {
+	var rules []migration.FolderRule
+	if err := (jsonInto{&rules}).Scan(src); err != nil {
+		return err
+	}
+	if len(rules) == 0 {
+		rules = nil
+	}
+	*s.to = rules
+	return nil
+}
+
 // values returns "$from, ..., $(from+n-1)".
 func values(from, n int) string {
 	var b strings.Builder
