@@ -223,7 +223,7 @@ func judgeMapping(m mapping, placed []assignment, collisions []collision) error 
 	}
 	for _, f := range m.all {
 		if r := m.recorded[f.Name]; r != "" && !slices.Contains(names(m.source), f.Name) {
-			if other, taken := holder[foldName(r, m.naming)]; taken && m.recorded[other] != r {
+			if other, taken := holder[foldName(r, m.naming)]; taken && foldName(m.recorded[other], m.naming) != foldName(r, m.naming) {
 				return fmt.Errorf("%s becomes one with %s, which is not carried any more", other, f.Name)
 			}
 		}

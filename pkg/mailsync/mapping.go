@@ -3,6 +3,7 @@ package mailsync
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,6 +70,7 @@ func (m mapping) assign() ([]assignment, []collision) {
 		a.roleOf[name] = role
 	}
 	a.byRule = newFolderRules(m.rules, m.all, a.from)
+	a.keepRecords()
 	for _, f := range a.ordered() {
 		a.place(f)
 	}
@@ -102,8 +104,7 @@ type claim struct {
 	recorded bool
 }
 
-// ordered returns what is to be carried in the order in which names are given away, and
-// claims those of folders that were carried once and are not to be by now.
+// ordered returns what is to be carried in the order in which names are given away.
 func (a *assigner) ordered() []mailbox.Folder {
 	ordered := slices.Clone(a.source)
 	slices.SortFunc(ordered, func(x, y mailbox.Folder) int {
@@ -114,8 +115,25 @@ func (a *assigner) ordered() []mailbox.Folder {
 			cmp.Compare(len(x.Path), len(y.Path)),                            // then parents before children
 			slices.Compare(x.Path, y.Path))
 	})
+	return ordered
+}
+
+// keepRecords forgets all records but one of those that have the same place, which can be
+// where a folder has come back, and keeps the places of folders that were carried once
+// and are not to be by now.
+func (a *assigner) keepRecords() {
+	a.recorded = maps.Clone(a.recorded)
+	holder := map[string]string{}
+	for _, f := range slices.Concat(a.ordered(), a.all) {
+		key := foldName(a.recorded[f.Name], a.naming)
+		if other, taken := holder[key]; taken && other != f.Name {
+			delete(a.recorded, f.Name)
+		} else if key != "" {
+			holder[key] = f.Name
+		}
+	}
 	carried := map[string]bool{}
-	for _, f := range ordered {
+	for _, f := range a.source {
 		carried[f.Name] = true
 	}
 	for _, f := range a.all {
@@ -123,7 +141,6 @@ func (a *assigner) ordered() []mailbox.Folder {
 			a.taken[foldName(name, a.naming)] = claim{source: f, recorded: true}
 		}
 	}
-	return ordered
 }
 
 // place gives f its name.
@@ -133,7 +150,7 @@ func (a *assigner) place(f mailbox.Folder) {
 	if rule != nil {
 		ruled = a.byRule.target(rule, f, a)
 	}
-	if name := a.recorded[f.Name]; name != "" && a.isFree(name) {
+	if name := a.recorded[f.Name]; name != "" {
 		x := assignment{source: f, target: name, role: role}
 		if rule != nil && name != ruled && name != shorten(ruled, f.Path, a.naming) {
 			x.ruled = ruled

@@ -74,6 +74,7 @@ type result struct {
 	Seen, Unchanged, Copied, Adopted, Skipped, Failed       int
 	Redelivered, Surplus, FlagsUpdated                      int
 	Items                                                   []struct{ Folder, Code, Reason string }
+	Kept                                                    []struct{ From, To string }
 	Verify                                                  *struct{ Missing, Altered, Extra int }
 	Missing, Altered, WrongDate, WrongFlags, FoldersMissing int
 }
