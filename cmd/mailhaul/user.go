@@ -45,7 +45,7 @@ func newUserCommand(g *global) *cobra.Command {
 			return nil
 		}))
 	for _, v := range [][2]string{
-		{"retry", "Try a user again now"},
+		{"retry", "Try a user again now, also the messages that were left behind"},
 		{"stop", "Stop a user"},
 		{"complete", "Sync a user a last time, then no more"},
 		{"reset", "Forget what is known of a user's messages; the next pass recognises them at the target"},

@@ -100,7 +100,11 @@ func (c *Control) RetryUser(ctx context.Context, a Actor, org, batch, email stri
 		if err := runs(&b); err != nil {
 			return err
 		}
-		return retry(u, now)
+		if err := retry(u, now); err != nil {
+			return err
+		}
+		u.Again = true
+		return nil
 	})
 }
 

@@ -34,6 +34,9 @@ type Job struct {
 	// Since and Before limit what is carried to messages of that time (INTERNALDATE), the
 	// one included, the other not; zero: any.
 	Since, Before time.Time
+	// Again offers messages once more that earlier passes skipped, for whatever reason:
+	// somebody says that it is mended.
+	Again bool
 	// MaxSkipped is how many messages may be skipped, those skipped by earlier passes and
 	// still there among them; one more ends the pass. nil: any number.
 	MaxSkipped *int64
@@ -133,6 +136,10 @@ const maxTrouble = 5
 // where it is given alone, leave it out. At the target that is two connections more
 // until it is given alone: maxTrouble allows for them.
 const hopelessAfter = 3
+
+// mostUnreadable refusals of the source to deliver a message make the folder fail: more
+// is no matter of single messages.
+const mostUnreadable = 100
 
 // Run performs one pass. The error is or wraps a *migration.Fault, or is the cause
 // of ctx's end.

@@ -30,7 +30,7 @@ func (p *lane) survey(ctx context.Context) ([]*work, error) {
 		return nil, err
 	}
 	p.watchMoves()
-	if err := p.retryTooLarge(ctx); err != nil {
+	if err := p.retrySkipped(ctx); err != nil {
 		return nil, err
 	}
 	p.lookAtDatesAnew()
@@ -248,9 +248,9 @@ func (w *work) done() bool {
 		(s.HighestModSeq != 0 && s.HighestModSeq == r.ModSeq || s.Messages == 0)
 }
 
-// retryTooLarge takes messages up again that were larger than the limit then, and
-// are not now.
-func (p *lane) retryTooLarge(ctx context.Context) error {
+// retrySkipped takes messages up again that were larger than the limit then, and
+// are not now; and all that were skipped, if the job says so.
+func (p *lane) retrySkipped(ctx context.Context) error {
 	target, err := p.target.session(ctx)
 	if err != nil {
 		return err
@@ -258,11 +258,11 @@ func (p *lane) retryTooLarge(ctx context.Context) error {
 	limit := p.limit(target)
 	p.sizeLimit = limit
 	for _, w := range p.all {
-		if w.rec.SizeLimit == limit {
+		if w.rec.SizeLimit == limit && !p.job.Again {
 			continue
 		}
 		for u, it := range w.rec.skipped {
-			if it.Code == migration.MessageTooLarge && (limit == 0 || it.Size <= limit) {
+			if p.job.Again || it.Code == migration.MessageTooLarge && (limit == 0 || it.Size <= limit) {
 				delete(w.rec.skipped, u)
 				w.rec.Finished, w.rec.stale = false, true
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -328,6 +329,103 @@ func TestMessageBeforeWhichTheSourceHangsUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// refusing is a source that answers NO instead of delivering some messages, and of what
+// was asked for with them delivers what comes before.
+type refusing struct {
+	mailbox.Session
+	bad func(mailbox.UID) bool
+}
+
+func (s refusing) Messages(ctx context.Context, set mailbox.UIDSet, each func(mailbox.Message) error) error {
+	for u := range set.All() {
+		if s.bad(u) {
+			return migration.NewFault(migration.MessageUnreadable, migration.ScopeMessage, migration.Source, "NO [SERVERBUG] Internal error occurred.", nil)
+		}
+		if err := s.Session.Messages(ctx, mailbox.NewUIDSet(u), each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A message that the source refuses to deliver is left out alone. It is offered again by
+// no later pass but one that was told that the cause is mended.
+func TestMessageThatTheSourceRefuses(t *testing.T) {
+	for name, bad := range map[string][]mailbox.UID{"the first": {1}, "in the middle": {5}, "the last": {9}, "some": {2, 3, 9}, "all": {1, 2, 3, 4, 5, 6, 7, 8, 9}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPair(t)
+				for i := range 9 {
+					p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
+				}
+				ill, asked := true, 0
+				job := mailsync.Job{Target: p.target.Open, Records: p.records, Source: func(ctx context.Context) (mailbox.Session, error) {
+					s, err := p.source.Open(ctx)
+					return refusing{s, func(u mailbox.UID) bool {
+						asked++
+						return ill && slices.Contains(bad, u)
+					}}, err
+				}}
+				n := int64(len(bad))
+				out, err := mailsync.Run(t.Context(), job)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tallyIs(t, out, migration.Tally{Seen: 9, Copied: 9 - n, Skipped: n})
+				for _, it := range out.Items {
+					if it.Code != migration.MessageUnreadable || !slices.Contains(bad, mailbox.UID(it.UID)) {
+						t.Errorf("left out %+v, want %v", it, bad)
+					}
+				}
+				if asked > 60 {
+					t.Errorf("the source was asked for %d messages, to deliver %d of 9", asked, 9-n)
+				}
+				ill = false
+				out, err = mailsync.Run(t.Context(), job)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tallyIs(t, out, migration.Tally{Seen: 9, Unchanged: 9 - n, Skipped: n})
+				job.Again = true
+				if out, err = mailsync.Run(t.Context(), job); err != nil {
+					t.Fatal(err)
+				}
+				tallyIs(t, out, migration.Tally{Seen: 9, Unchanged: 9 - n, Copied: n})
+				p.same()
+			})
+		})
+	}
+}
+
+// A source that delivers nothing at all is no matter of single messages: the folder fails,
+// and is tried again by the next pass.
+func TestASourceThatRefusesEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t)
+		for i := range 400 {
+			p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
+		}
+		ill := true
+		job := mailsync.Job{Target: p.target.Open, Records: p.records, Source: func(ctx context.Context) (mailbox.Session, error) {
+			s, err := p.source.Open(ctx)
+			return refusing{s, func(mailbox.UID) bool { return ill }}, err
+		}}
+		out, err := mailsync.Run(t.Context(), job)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.Tally.Skipped > 100 || out.Tally.Failed != 400-out.Tally.Skipped {
+			t.Errorf("%+v", out.Tally)
+		}
+		ill = false // and nothing was noted: no message was written after which to note it
+		if out, err = mailsync.Run(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+		tallyIs(t, out, migration.Tally{Seen: 400, Copied: 400})
+		p.same()
+	})
 }
 
 // A message that the target calls too large, without having told its limit, is not

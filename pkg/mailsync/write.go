@@ -327,11 +327,7 @@ func (x *folderWrite) end(ctx context.Context) (*work, error) {
 	case x.p.hasYielded() || x.p.hasFailed(): // some of it may not have been sent
 		return nil, x.pause(ctx)
 	case s.err != nil && !errors.Is(s.err, errAborted):
-		if f := migration.AsFault(s.err); f.Scope != migration.ScopeEndpoint {
-			return x.afterError(ctx, s.err)
-		}
-		x.f.only, x.f.care = nil, quick
-		return x.f, x.pause(ctx)
+		return x.readOn(ctx, s)
 	case len(s.unread) > 0 && !x.f.readAgain && x.f.stuck < hopelessAfter:
 		x.f.readAgain = true
 		x.f.only = s.unread.Union(mailbox.NewUIDSet(x.refused...))
@@ -356,6 +352,29 @@ func (x *folderWrite) end(ctx context.Context) (*work, error) {
 		return x.f, x.pause(ctx)
 	}
 	return nil, x.finish(ctx)
+}
+
+// readOn takes a folder up again whose reading broke off. Of a message that it cannot
+// read a server may say so (NO), for all that were asked for with it: as when it hangs up
+// over it, the rest is read without it in the end.
+func (x *folderWrite) readOn(ctx context.Context, s step) (*work, error) {
+	switch migration.AsFault(s.err).Scope {
+	case migration.ScopeMessage:
+		if x.f.unreadable++; x.f.unreadable > mostUnreadable {
+			return x.afterError(ctx, s.err)
+		}
+	case migration.ScopeEndpoint:
+	default:
+		return x.afterError(ctx, s.err)
+	}
+	if x.skipUnread(s.unread); len(s.unread) > 0 {
+		x.f.stuck = 1 // that was at another message
+	}
+	if x.err != nil {
+		return x.afterError(ctx, x.err)
+	}
+	x.f.only, x.f.care = nil, quick
+	return x.f, x.pause(ctx)
 }
 
 func (x *folderWrite) skipUnread(unread mailbox.UIDSet) {

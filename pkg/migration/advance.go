@@ -11,6 +11,8 @@ type Result struct {
 	Tally Tally
 	// Progress is whether at least one window was committed.
 	Progress bool
+	// Again is whether it offered the messages once more that were skipped before.
+	Again bool
 	// LoggedIn is whether both sides let the pass in.
 	LoggedIn bool
 	// Yielded is set where the time slice ended or the process drains, with work left.
@@ -80,7 +82,7 @@ func Advance(userID int64, s UserState, r Result, sch Schedule, now time.Time) U
 		if n.FirstSyncedAt.IsZero() {
 			n.FirstSyncedAt = now
 		}
-		n.LastSyncedAt = now
+		n.LastSyncedAt, n.Again = now, s.Again && !r.Again
 		if r.Kind == LastSync {
 			n.Status = UserCompleted
 			if r.Tally.Skipped+r.Tally.Failed > 0 {
@@ -90,6 +92,9 @@ func Advance(userID int64, s UserState, r Result, sch Schedule, now time.Time) U
 		}
 		n.Status = UserSynced
 		n.NextRunAt = NextSync(userID, sch.Interval, now)
+		if n.Again { // asked in the middle of this pass
+			n.NextRunAt = now
+		}
 		if s.Completing { // asked in the middle of this pass
 			n.Status, n.NextRunAt = UserCompleting, now
 		}

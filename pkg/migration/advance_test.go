@@ -34,6 +34,18 @@ func TestAdvance(t *testing.T) {
 			UserState{Status: UserSynced, FirstSyncedAt: synced.FirstSyncedAt, LastSyncedAt: noon, NextRunAt: next},
 		},
 		{
+			"what was left behind was offered again",
+			UserState{Again: true, FirstSyncedAt: noon},
+			Result{Kind: Resync, Again: true},
+			UserState{Status: UserSynced, FirstSyncedAt: noon, LastSyncedAt: noon, NextRunAt: next},
+		},
+		{
+			"asked in the middle to offer again what was left behind",
+			UserState{Again: true, FirstSyncedAt: noon},
+			Result{Kind: Resync},
+			UserState{Status: UserSynced, Again: true, FirstSyncedAt: noon, LastSyncedAt: noon, NextRunAt: noon},
+		},
+		{
 			"skipped items do not change the status", first,
 			Result{Kind: FirstSync, Tally: Tally{Skipped: 3}},
 			UserState{Status: UserSynced, FirstSyncedAt: noon, LastSyncedAt: noon, NextRunAt: next},

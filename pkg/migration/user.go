@@ -80,6 +80,9 @@ type UserState struct {
 	Removing   bool
 	// VerifyDue is set when a verify was asked for and has not run yet.
 	VerifyDue bool
+	// Again is set when somebody says that what kept messages back is mended: the next sync
+	// offers them once more.
+	Again bool
 	// PreflightFrom is where the user was when a preflight was asked for that has not
 	// run yet, and goes back to; "": none is due.
 	PreflightFrom UserStatus

@@ -54,8 +54,8 @@ func TestTooManyBadItemsFailTheUser(t *testing.T) {
 	})
 	must(t, err)
 	w.engine(func(_ context.Context, job mailsync.Job) (mailsync.Outcome, error) {
-		if job.MaxSkipped == nil || *job.MaxSkipped != limit {
-			t.Errorf("the job's limit is %v, want %d", job.MaxSkipped, limit)
+		if job.MaxSkipped == nil || *job.MaxSkipped != limit || job.Again {
+			t.Errorf("the job's limit is %v, want %d; skipped ones again: %v", job.MaxSkipped, limit, job.Again)
 		}
 		return mailsync.Outcome{Tally: migration.Tally{Seen: 9, Skipped: 3}, Items: []migration.Item{{UID: 1}, {UID: 2}, {UID: 3}}},
 			migration.NewFault(migration.TooManyBadItems, migration.ScopeUser, "", "3 messages cannot be carried", nil)
@@ -73,8 +73,13 @@ func TestTooManyBadItemsFailTheUser(t *testing.T) {
 	if _, err := w.db.StartUsers(t.Context(), w.batch.ID, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	w.engine(func(context.Context, mailsync.Job) (mailsync.Outcome, error) { return mailsync.Outcome{}, nil })
-	if u := w.run(); u.Status != migration.UserSynced || u.Code != "" {
+	w.engine(func(_ context.Context, job mailsync.Job) (mailsync.Outcome, error) {
+		if !job.Again {
+			t.Error("what was skipped is not offered again")
+		}
+		return mailsync.Outcome{}, nil
+	})
+	if u := w.run(); u.Status != migration.UserSynced || u.Code != "" || u.Again {
 		t.Errorf("once it was mended: %+v", u.UserState)
 	}
 }

@@ -199,7 +199,7 @@ func (p *pass) sync(ctx context.Context) error {
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders, MapFolders: p.batch.MapFolders,
 		Yield: p.yield, Stop: stop, Observe: p.counted.observe, Budget: p.r.Budget, Settle: p.r.Settle,
 		Since: p.batch.MailSince, Before: p.batch.MailBefore,
-		MaxMessageSize: p.batch.MaxMessageSize, MaxSkipped: p.batch.BadItemLimit, NewestFirst: p.batch.NewestFirst,
+		Again: p.user.Again, MaxMessageSize: p.batch.MaxMessageSize, MaxSkipped: p.batch.BadItemLimit, NewestFirst: p.batch.NewestFirst,
 		Connections:   min(p.source.endpoint.ConnectionsPerMailbox, p.target.endpoint.ConnectionsPerMailbox),
 		FurtherSource: p.source.further, FurtherTarget: p.target.further,
 	})
@@ -209,6 +209,7 @@ func (p *pass) sync(ctx context.Context) error {
 	if k := out.Kept; len(k) > 0 {
 		p.log.Warn("folders stay where they were begun, not where the mapping rules have them by now", zap.Int("folders", len(k)), zap.String("first", k[0].From), zap.String("at", k[0].To))
 	}
+	p.result.Again = p.user.Again
 	p.result.Tally, p.result.Progress, p.result.Yielded = out.Tally, out.Progress, out.Yielded
 	p.items = out.Items
 	if p.items == nil && err == nil && !out.Yielded {

@@ -13,7 +13,7 @@ const (
 	running = ` EXISTS (SELECT 1 FROM leases l WHERE l.user_id = users.id AND l.state = 'running')`
 
 	startUsers = `UPDATE users SET status = 'Queued', next_run_at = $2, code = '', reason = '', attempts = 0, failing_since = NULL, takeovers = 0,
-		stopping = FALSE WHERE batch_id = $1 AND NOT removing AND status IN ('Created', 'Stopped', 'Failed') AND NOT` + leased
+		stopping = FALSE, again = again OR status = 'Failed' WHERE batch_id = $1 AND NOT removing AND status IN ('Created', 'Stopped', 'Failed') AND NOT` + leased
 	unstopUsers = `UPDATE users SET stopping = FALSE WHERE batch_id = $1 AND NOT removing AND stopping`
 
 	stopRunning = `UPDATE users SET stopping = TRUE WHERE batch_id = $1 AND NOT removing AND NOT stopping AND` + running
@@ -59,7 +59,8 @@ func (s *Store) operate(ctx context.Context, what string, batchID int64, now tim
 }
 
 // StartUsers makes users due that were never started, stopped or failed, and takes
-// a stop back that a running pass has not acted on. Their attempts are forgotten.
+// a stop back that a running pass has not acted on. Their attempts are forgotten; of
+// those that failed, messages that were skipped are offered once more.
 func (s *Store) StartUsers(ctx context.Context, batchID int64, now time.Time) (int, error) {
 	return s.operate(ctx, "start users", batchID, now, func(tx *sql.Tx) (int, error) {
 		if err := s.endPreflightsOf(ctx, tx, batchID); err != nil {

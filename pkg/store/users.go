@@ -14,7 +14,7 @@ import (
 const (
 	nameColumns  = `batch_id, email, email_key, user_name, target_user_name, target_login, user_root, target_root, source_secret, target_secret`
 	stateColumns = `status, code, reason, next_run_at, yielded, attempts, failing_since, takeovers,
-		stopping, completing, removing, verify_due, first_synced_at, last_synced_at, logged_in_at, preflight_from`
+		stopping, completing, removing, verify_due, first_synced_at, last_synced_at, logged_in_at, preflight_from, again`
 	userColumns = `id, org_id, batch_id, email, user_name, target_user_name, user_root, target_root, source_secret, target_secret, ` +
 		stateColumns + `, ` + totalColumns + `, running, ` + lastColumns
 	selectUser = `SELECT ` + userColumns + ` FROM users`
@@ -31,7 +31,7 @@ func stateArgs(st *migration.UserState) []any {
 	return []any{
 		string(st.Status), string(st.Code), st.Reason, at(st.NextRunAt), st.Yielded, st.Attempts, at(st.FailingSince), st.Takeovers,
 		st.Stopping, st.Completing, st.Removing, st.VerifyDue, at(st.FirstSyncedAt), at(st.LastSyncedAt), at(st.LoggedInAt),
-		string(st.PreflightFrom),
+		string(st.PreflightFrom), st.Again,
 	}
 }
 
@@ -46,7 +46,7 @@ func stateDest(st *migration.UserState) []any {
 		timeInto{&st.FirstSyncedAt},
 		timeInto{&st.LastSyncedAt},
 		timeInto{&st.LoggedInAt},
-		&st.PreflightFrom,
+		&st.PreflightFrom, &st.Again,
 	}
 }
 
