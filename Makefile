@@ -8,6 +8,7 @@
 # make drain    workers in passes are asked to end, thirty times
 # make matrix   awkward mail between every two servers and without each capability, as a table
 # make crash    deaths at each point of a pass, in memory and of real processes, as a table; SEED=n begins with the nth
+# make clients  clients generated from the OpenAPI document, in Go and TypeScript, move a batch from its file to its removal (npm)
 # make bench-fleet  limits, fairness and the price of scheduling, measured beside their targets
 # make bench    speed, memory and costs beside their targets, the raw ceiling and other tools, some 20 minutes; BENCH_ROWS=a,b (root; see bench/README.md)
 # make bench-engine  the engine alone, for benchstat: time and allocations a message (see docs/performance.md)
@@ -16,7 +17,7 @@ GO   ?= go
 # The linter is pinned in a module of its own, so that its dependencies are not ours.
 LINT  = $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test check fmt docs matrix chaos crash drain fuzz bench bench-engine bench-fleet
+.PHONY: build test check fmt docs matrix chaos crash drain fuzz clients bench bench-engine bench-fleet
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -57,6 +58,10 @@ crash:
 	.ci/deps dovecot-imapd python3
 	$(GO) test ./pkg/mailsync -run 'Accident|Stories' -count=1 -timeout 40m -v -rapid.checks 1000 -rapid.seed $(SEED) | grep -v '^=== '
 	$(GO) test ./test/crash -count=1 -timeout 40m -v -crash.seeds 20 -crash.seed $(SEED)
+
+clients:
+	.ci/deps dovecot-imapd python3 curl npm
+	$(GO) test -tags clients ./test/clients -v -count=1 -timeout 20m
 
 bench-fleet:
 	.ci/deps dovecot-imapd redis-server postgresql python3

@@ -365,8 +365,10 @@ func newBatchReverse(g *global) *cobra.Command {
 
 func newBatchAddUsers(g *global) *cobra.Command {
 	var f csvFlags
+	var dryRun bool
 	cmd := &cobra.Command{Use: "add-users NAME --csv FILE", Short: "Add the rows of a CSV file; new passwords resume users who need them", Args: cobra.ExactArgs(1)}
 	f.add(cmd)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check the file and tell what would come of it, store nothing")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		fileName, content, err := g.csv(f)
 		if err != nil {
@@ -376,10 +378,16 @@ func newBatchAddUsers(g *global) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		spec := client.BatchSpec{Encoding: f.encoding, AllowUnknownColumns: f.anyColumns}
-		res, err := c.AddUsers(cmd.Context(), args[0], spec, fileName, content)
+		add := c.AddUsers
+		if dryRun {
+			add = c.CheckUsers
+		}
+		res, err := add(cmd.Context(), args[0], client.BatchSpec{Encoding: f.encoding, AllowUnknownColumns: f.anyColumns}, fileName, content)
 		if err != nil {
 			return err
+		}
+		if dryRun {
+			g.say("nothing is wrong with the file; nothing was stored")
 		}
 		return emitOne(g, res, []column[client.Added]{
 			{"CREATED", func(a client.Added) string { return number(a.Created) }},

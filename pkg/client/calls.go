@@ -169,6 +169,12 @@ func (c *Client) AddUsers(ctx context.Context, batch string, spec BatchSpec, fil
 	return out, err
 }
 
+// CheckUsers is AddUsers without adding anything.
+func (c *Client) CheckUsers(ctx context.Context, batch string, spec BatchSpec, fileName string, csv []byte) (out Added, err error) {
+	err = c.upload(ctx, c.inOrg("batches", batch, "users"), flag("dryRun", true), spec, fileName, csv, &out)
+	return out, err
+}
+
 func (c *Client) upload(ctx context.Context, path []string, query url.Values, spec BatchSpec, fileName string, csv []byte, out any) error {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)

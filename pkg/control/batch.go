@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/csvimport"
@@ -131,30 +132,45 @@ func (c *Control) ends(ctx context.Context, b *migration.Batch) (e ends, err err
 // AddUsers adds the rows of a file to a batch. Doing it again changes nothing; new
 // passwords resume users who need them.
 func (c *Control) AddUsers(ctx context.Context, a Actor, org, name string, f File) (migration.AddResult, error) {
-	var none migration.AddResult
-	b, err := c.enterBatch(ctx, a, org, name, migration.Operator)
+	b, res, err := c.addUsers(ctx, a, org, name, f, c.store.AddUsers)
 	if err != nil {
-		return none, err
-	}
-	if err := notEnding(b); err != nil {
-		return none, err
-	}
-	ends, err := c.ends(ctx, &b)
-	if err != nil {
-		return none, err
-	}
-	if _, err := c.checkFile(ctx, &b, ends, f); err != nil {
-		return none, err
-	}
-	res, err := c.store.AddUsers(ctx, &b, c.users(ctx, b, ends, f))
-	if err != nil {
-		return none, fmt.Errorf("add users to %q: %w", name, err)
+		return res, err
 	}
 	c.audit(ctx, a, migration.Event{OrgID: b.OrgID, BatchID: b.ID, Kind: "batch.usersAdded", Data: map[string]any{
 		"batch": name, "created": res.Created, "updated": res.Updated, "unchanged": res.Unchanged,
 	}})
 	c.kick()
 	return res, nil
+}
+
+// TryUsers is AddUsers without keeping anything: what is wrong with the file, or what
+// would come of it.
+func (c *Control) TryUsers(ctx context.Context, a Actor, org, name string, f File) (migration.AddResult, error) {
+	_, res, err := c.addUsers(ctx, a, org, name, f, c.store.TryUsers)
+	return res, err
+}
+
+// addUsers hands the users of a file without problems to add.
+func (c *Control) addUsers(ctx context.Context, a Actor, org, name string, f File,
+	add func(context.Context, *migration.Batch, iter.Seq2[migration.User, error]) (migration.AddResult, error),
+) (b migration.Batch, res migration.AddResult, err error) {
+	if b, err = c.enterBatch(ctx, a, org, name, migration.Operator); err != nil {
+		return b, res, err
+	}
+	if err := notEnding(b); err != nil {
+		return b, res, err
+	}
+	ends, err := c.ends(ctx, &b)
+	if err != nil {
+		return b, res, err
+	}
+	if _, err := c.checkFile(ctx, &b, ends, f); err != nil {
+		return b, res, err
+	}
+	if res, err = add(ctx, &b, c.users(ctx, b, ends, f)); err != nil {
+		return b, res, fmt.Errorf("add users to %q: %w", name, err)
+	}
+	return b, res, nil
 }
 
 // Batches lists an organisation's batches by name.

@@ -76,6 +76,8 @@ type Batches interface {
 	// the other way; "" where there is none.
 	MovedBack(ctx context.Context, batchID int64, email string) (string, error)
 	AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error)
+	// TryUsers answers what AddUsers would, and keeps nothing.
+	TryUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error)
 	// LiveMailboxes answers which of the addresses are in another live batch, and its
 	// name: "" where it is another organisation's.
 	LiveMailboxes(ctx context.Context, b *migration.Batch, emails []string) (map[string]string, error)

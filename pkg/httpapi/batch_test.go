@@ -198,6 +198,13 @@ func TestADryRunStoresNothing(t *testing.T) {
 		t.Fatalf("dry run: %d %s", a.status, a.body)
 	}
 	e.as(op, "GET", inDefault+"/batches/pilot", nil, 404)
+
+	e.upload(op, inDefault+"/batches", spec, "pilot.csv", users)
+	a = e.upload(op, inDefault+"/batches/pilot/users?dryRun=true", "", "more.csv", users+"zoe@example.com,zoe,x,y\n")
+	if got := a.json(t); a.status != 200 || got["created"] != 1.0 || got["unchanged"] != 3.0 {
+		t.Errorf("dry run of more users: %d %s", a.status, a.body)
+	}
+	e.as(op, "GET", inDefault+"/batches/pilot/users/zoe@example.com", nil, 404)
 }
 
 func TestAFileAsAJSONString(t *testing.T) {

@@ -213,6 +213,7 @@ func (a *api) uploadRoutes() {
 	route(a, migration.Operator, http.MethodPost, batchPath+"/users", "addUsers", "Add the rows of a CSV file to a batch",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath
+			DryRun      bool   `query:"dryRun" doc:"check the file and tell what would come of it, store nothing"`
 			ContentType string `header:"Content-Type" hidden:"true"`
 		},
 		) (*struct{ Body client.Added }, error) {
@@ -220,7 +221,11 @@ func (a *api) uploadRoutes() {
 			if err != nil {
 				return nil, err
 			}
-			res, err := c.AddUsers(ctx, who, in.Org, in.Name, u.file)
+			add := c.AddUsers
+			if in.DryRun {
+				add = c.TryUsers
+			}
+			res, err := add(ctx, who, in.Org, in.Name, u.file)
 			if err != nil {
 				return nil, err
 			}

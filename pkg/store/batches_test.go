@@ -184,6 +184,14 @@ func testAddUsers(t *testing.T, open opener) {
 	ann, cid, hal := plain("Ann@example.org"), plain("cid@example.org"), plain("hal@example.org")
 	ann.SourceSecret, hal.SourceSecret = []byte("fresh"), []byte("fresh")
 	cid.UserName, cid.SourceSecret = "", nil // blank keeps
+	tried, err := s.TryUsers(ctx, b, seq(ann, plain("bob@example.org"), cid, plain("dan@example.org"), hal))
+	w.ok(err)
+	equal(t, "result of a try", tried, migration.AddResult{Created: 1, Unchanged: 2, Updated: 2})
+	if u := w.user(b, "ann@example.org"); u.Status != migration.UserNeedsCredentials || string(u.SourceSecret) == "fresh" {
+		t.Errorf("a user after a try: %+v", u)
+	}
+	_, err = s.UserByEmail(ctx, b.ID, "dan@example.org")
+	w.refused(err, migration.NotFound)
 	res, err := s.AddUsers(ctx, b, seq(ann, plain("bob@example.org"), cid, plain("dan@example.org"), hal))
 	w.ok(err)
 	equal(t, "result", res, migration.AddResult{Created: 1, Unchanged: 2, Updated: 2})

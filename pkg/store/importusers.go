@@ -223,8 +223,30 @@ func (s *Store) CreateBatch(ctx context.Context, b *migration.Batch, users iter.
 // kept with its records; names and secrets that are given and differ are updated,
 // empty ones leave what is there. A new secret lets a user in NeedsCredentials go on.
 func (s *Store) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error) {
-	var res migration.AddResult
-	err := s.writeStream(ctx, "add users", func(tx *sql.Tx) error {
+	res, err := s.addUsers(ctx, b, users, nil)
+	if err != nil {
+		return migration.AddResult{}, err
+	}
+	s.analyze(ctx, res.Created)
+	return res, nil
+}
+
+// TryUsers answers what AddUsers would, and keeps nothing.
+func (s *Store) TryUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error) {
+	res, err := s.addUsers(ctx, b, users, errTried)
+	if !errors.Is(err, errTried) {
+		return migration.AddResult{}, err
+	}
+	return res, nil
+}
+
+// errTried takes a transaction back that was only tried.
+var errTried = errors.New("only tried")
+
+// addUsers ends its transaction with the error end, which takes it back, unless that
+// is nil.
+func (s *Store) addUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error], end error) (res migration.AddResult, err error) {
+	err = s.writeStream(ctx, "add users", func(tx *sql.Tx) error {
 		if err := s.takeImport(ctx, tx, b.ID); err != nil {
 			return err
 		}
@@ -247,13 +269,12 @@ func (s *Store) AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq
 				return err
 			}
 		}
-		return im.finish(ctx)
+		if err := im.finish(ctx); err != nil {
+			return err
+		}
+		return end
 	})
-	if err != nil {
-		return migration.AddResult{}, err
-	}
-	s.analyze(ctx, res.Created)
-	return res, nil
+	return res, err
 }
 
 // addOrUpdateAll adds the users that are not there, and carries the others over to
