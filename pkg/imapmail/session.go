@@ -127,6 +127,7 @@ func (s *session) namespaces(data *imap.NamespaceData) {
 		for _, d := range list {
 			if d.Prefix != "" {
 				s.others = append(s.others, readableName(d.Prefix))
+				s.naming.Others = s.others
 			}
 		}
 	}

@@ -86,6 +86,8 @@ type Naming struct {
 	FoldsCase bool
 	// TrimsNames says that no part of a name may begin or end with a space.
 	TrimsNames bool
+	// Others are the prefixes of namespaces that are not listed: other users', and shared.
+	Others []string
 }
 
 // Join spells path the way the server does. Parts must not hold the delimiter.

@@ -35,6 +35,9 @@ type Session interface {
 	// Subscribe changes subscriptions, pipelined, one error a name as in Create.
 	Subscribe(ctx context.Context, names []string, subscribed bool) []error
 
+	// Room tells what the mailbox has room for.
+	Room(ctx context.Context) (Room, error)
+
 	// Select opens a folder: read-only (EXAMINE) or for writing. It replaces the
 	// folder opened before. A missing folder is Fault{SourceChanged, folder}.
 	Select(ctx context.Context, name string, readOnly bool) (Selected, error)
@@ -47,6 +50,9 @@ type Session interface {
 	// any order, each once. An error of each ends it and is returned; the
 	// connection is then gone.
 	Metas(ctx context.Context, set UIDSet, each func(Meta) error) error
+
+	// Sizes is Metas for UIDs, sizes in bytes and dates alone.
+	Sizes(ctx context.Context, set UIDSet, each func(uid UID, size int64, received time.Time) error) error
 
 	// Flags is Metas for UIDs and flags alone; with since not 0 only for messages
 	// that the server reports as changed after it (CONDSTORE): it may report more
@@ -84,6 +90,14 @@ type Session interface {
 	// Close logs out and closes. Kill closes at once; calls under way end with cause.
 	Close() error
 	Kill(cause error)
+}
+
+// Room is what a mailbox has room for; what the server does not tell is 0.
+type Room struct {
+	// Limit is how many bytes it may hold (RFC 9208), Used what it holds of them.
+	Limit, Used int64
+	// AppendLimit is the largest message in bytes that INBOX takes (RFC 7889).
+	AppendLimit int64
 }
 
 // NewFolder asks for a folder; Role is passed on where the server takes one

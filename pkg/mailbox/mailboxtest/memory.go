@@ -20,6 +20,7 @@ import (
 type Memory struct {
 	Caps   mailbox.Caps
 	Naming mailbox.Naming
+	Quota  mailbox.Room   // what it tells of its room
 	Side   migration.Side // for faults
 	// Refuse, if set, is asked for each message; an error refuses it.
 	Refuse func(mailbox.Message, []byte) error
@@ -413,6 +414,18 @@ func (s *memorySession) fetch(ctx context.Context, op string, set mailbox.UIDSet
 		}
 	}
 	return nil
+}
+
+func (s *memorySession) Sizes(ctx context.Context, set mailbox.UIDSet, each func(mailbox.UID, int64, time.Time) error) error {
+	return s.fetch(ctx, "sizes", set, func(x MemoryMessage) error { return each(x.UID, int64(len(x.Body)), x.Date) })
+}
+
+func (s *memorySession) Room(ctx context.Context) (room mailbox.Room, err error) {
+	err = s.do(ctx, "room", func() error {
+		room = s.m.Quota
+		return nil
+	})
+	return room, err
 }
 
 func (s *memorySession) Metas(ctx context.Context, set mailbox.UIDSet, each func(mailbox.Meta) error) error {

@@ -3,12 +3,15 @@ package mailboxtest
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
 )
 
 var readTests = []test{
 	{"headers, sizes and dates are told without bodies", readsMetas},
+	{"sizes and dates are told alone", readsSizes},
+	{"what there is room for is told", readsRoom},
 	{"only what is asked for is read", readsSubset},
 	{"reading marks nothing as read", marksNothing},
 	{"a body may be left unread", skipsBodies},
@@ -82,6 +85,38 @@ func readsMetas(t *testing.T, open mailbox.Opener) {
 	}
 	if n := len(metas(t, s, nil)); n != 0 {
 		t.Errorf("%d headers of no messages", n)
+	}
+}
+
+func readsSizes(t *testing.T, open mailbox.Opener) {
+	s, uids := filled(t, open, 4)
+	got := map[mailbox.UID]int64{}
+	set := mailbox.NewUIDSet(uids[0], uids[2], uids[3], uids[3]+1000)
+	err := s.Sizes(testContext(t), set, func(uid mailbox.UID, size int64, received time.Time) error {
+		if _, twice := got[uid]; twice || received.IsZero() {
+			t.Errorf("uid %d: comes twice: %v, date %v", uid, twice, received)
+		}
+		got[uid] = size
+		return nil
+	})
+	if err != nil || len(got) != 3 {
+		t.Fatalf("sizes %v, %v", got, err)
+	}
+	for _, i := range []int{0, 2, 3} {
+		if want := int64(len(letter(i).text)); got[uids[i]] != want {
+			t.Errorf("uid %d: %d bytes, want %d", uids[i], got[uids[i]], want)
+		}
+	}
+}
+
+func readsRoom(t *testing.T, open mailbox.Opener) {
+	s, _ := filled(t, open, 1)
+	room, err := s.Room(testContext(t))
+	if err != nil || room.Used < 0 || room.Limit < 0 || room.AppendLimit < 0 {
+		t.Errorf("room %+v, %v", room, err)
+	}
+	if n := len(metas(t, s, all())); n != 1 {
+		t.Errorf("%d messages in the open folder afterwards, want 1", n)
 	}
 }
 
