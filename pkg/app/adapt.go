@@ -70,6 +70,12 @@ func quirksOf(preset string) imapmail.Quirks {
 	return imapmail.Quirks{Forbidden: p.Forbidden, FoldsCase: p.FoldsCase, TrimsNames: p.TrimNames, NeedsID: p.NeedsID, Missing: p.Missing}
 }
 
+// appendLimitOf is the largest message that a preset's servers take by default.
+func appendLimitOf(preset string) int64 {
+	p, _ := provider.Lookup(preset)
+	return p.AppendLimit
+}
+
 // tester is the mail adapter's staged test as package control sees it.
 type tester struct{ dial dialer }
 

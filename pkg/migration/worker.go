@@ -88,12 +88,16 @@ func Tempos(workers []Worker) Tempo {
 	return sum
 }
 
-// Mean is how long a user of a kind takes: as measured; else as a user of any kind.
+// Mean is how long a user of a kind takes: as measured; else as a user of any kind, but
+// that a preflight tells nothing of a sync.
 func (t Tempo) Mean(kind PassKind) (time.Duration, bool) {
 	w := t[kind]
 	if w.Users == 0 {
 		w = Work{}
-		for _, other := range t {
+		for k, other := range t {
+			if k == Preflighting {
+				continue
+			}
 			w.Users += other.Users
 			w.Seconds += other.Seconds
 		}

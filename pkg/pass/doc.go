@@ -11,7 +11,7 @@
 //     (side.go).
 //  3. Run the engine, with records that carry the token: the store refuses a stale
 //     one. A last sync is followed by a verify; a verify that was asked for is a
-//     pass of its own.
+//     pass of its own, and so is a preflight (preflight.go).
 //  4. Park an endpoint whose own fault ended the pass, or end the park of one that
 //     proved to be well (park.go).
 //  5. Read the user again, for what an operator asked meanwhile; Advance it; Finish,

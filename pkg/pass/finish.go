@@ -66,6 +66,9 @@ func (p *pass) writeOnce(ctx context.Context) error {
 			return fmt.Errorf("write the receipt: %w", err)
 		}
 	}
+	if err := p.keepPreflight(ctx); err != nil {
+		return err
+	}
 	now := time.Now().UTC()
 	if p.result.Yielded {
 		p.result.Rest = p.hold.orders().Rest
@@ -101,7 +104,8 @@ var kinds = map[migration.UserStatus]string{
 
 func (p *pass) events(user migration.User, next migration.UserState, now time.Time) []migration.Event {
 	kind, told := kinds[next.Status]
-	if !told {
+	// Of preflights only what somebody has to mend is told one by one.
+	if !told || p.lease.Kind == migration.Preflighting && next.Status != migration.UserNeedsCredentials {
 		return nil
 	}
 	t := p.result.Tally

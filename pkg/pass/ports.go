@@ -27,6 +27,8 @@ type Store interface {
 	Records(ctx context.Context, token int64) ([]migration.FolderRecord, error)
 	Commit(ctx context.Context, token int64, w migration.Window) error
 	PutReceipt(ctx context.Context, userID int64, r migration.Receipt) error
+	// PutPreflight keeps what a preflight found, in the place of what one found before.
+	PutPreflight(ctx context.Context, token int64, p migration.Preflight) error
 
 	UserByID(ctx context.Context, id int64) (migration.User, error)
 	BatchByID(ctx context.Context, id int64) (migration.Batch, error)
@@ -68,6 +70,8 @@ type Account struct {
 type Engine struct {
 	Run    func(ctx context.Context, job mailsync.Job) (mailsync.Outcome, error)
 	Verify func(ctx context.Context, job mailsync.VerifyJob) (migration.Receipt, error)
+	// Preflight tells what it found beside an error too.
+	Preflight func(ctx context.Context, job mailsync.PreflightJob) (migration.Preflight, error)
 }
 
 // Config is what a Runner works with.
@@ -76,6 +80,9 @@ type Config struct {
 	Vault  Vault
 	Open   func(a Account) mailbox.Opener
 	Engine Engine
+	// AppendLimit is the largest message in bytes that a server of a preset is known to
+	// take; 0: nothing is known.
+	AppendLimit func(preset string) int64
 	// Rates may be nil: then there are no limits.
 	Rates Rates
 	// WorkerID names the process among all workers.

@@ -46,6 +46,7 @@ type pass struct {
 	result  migration.Result
 	items   []migration.Item // nil: what is listed stays
 	receipt *migration.Receipt
+	found   *migration.Preflight
 }
 
 // Handle runs the pass of one task. ctx is the process's patience: when it ends the
@@ -89,7 +90,8 @@ func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) (err err
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	if p.user.Stopping || p.user.Removing {
+	outrun := p.lease.Kind == migration.Preflighting && p.user.PreflightFrom == "" // by a start
+	if p.user.Stopping || p.user.Removing || outrun {
 		p.result.Yielded = true
 		return nil
 	}
@@ -101,7 +103,10 @@ func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) (err err
 	}
 	defer alongside(func(over <-chan struct{}) { p.enforceStop(cancel, over) })()
 
-	if p.lease.Kind == migration.Verify {
+	switch p.lease.Kind {
+	case migration.Preflighting:
+		return p.preflight(ctx)
+	case migration.Verify:
 		return p.verify(ctx)
 	}
 	if err := p.sync(ctx); err != nil || p.result.Yielded || p.lease.Kind != migration.LastSync {
@@ -229,12 +234,11 @@ func (p *pass) newHere() bool {
 	return !p.user.Yielded && p.user.Takeovers == 0 && p.user.Attempts == 0
 }
 
-// verify compares both sides. It changes nothing, so it is broken off at once when
-// somebody asks for it.
-func (p *pass) verify(ctx context.Context) error {
+// briefly is ctx for what changes nothing, and so is broken off at once when somebody
+// asks for it.
+func (p *pass) briefly(ctx context.Context) (_ context.Context, end func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer alongside(func(over <-chan struct{}) {
+	over := alongside(func(over <-chan struct{}) {
 		select {
 		case <-over:
 		case <-p.hold.told:
@@ -242,7 +246,17 @@ func (p *pass) verify(ctx context.Context) error {
 		case <-p.r.Draining:
 			cancel(migration.ErrDraining)
 		}
-	})()
+	})
+	return ctx, func() {
+		over()
+		cancel(nil)
+	}
+}
+
+// verify compares both sides.
+func (p *pass) verify(ctx context.Context) error {
+	ctx, end := p.briefly(ctx)
+	defer end()
 	receipt, err := p.r.Engine.Verify(ctx, mailsync.VerifyJob{
 		Source: p.source.open, Target: p.target.open,
 		Records: records{p.r.Store, p.lease.Token, p.log},
