@@ -19,8 +19,9 @@ type PreflightJob struct {
 	Source, Target   mailbox.Opener
 	Records          Records // nil: none
 	Include, Exclude []string
-	Since, Before    time.Time // as in Job
-	MaxMessageSize   int64     // as in Job
+	MapFolders       []migration.FolderRule // as in Job
+	Since, Before    time.Time              // as in Job
+	MaxMessageSize   int64                  // as in Job
 	// AppendLimit is the largest message that the target is known to take where it does
 	// not tell itself; 0: nothing is known.
 	AppendLimit int64
@@ -62,7 +63,7 @@ type preflight struct {
 func (f *preflight) run(ctx context.Context) error {
 	job := Job{
 		Source: f.job.Source, Target: f.job.Target, Records: f.job.Records, Include: f.job.Include, Exclude: f.job.Exclude,
-		Since: f.job.Since, Before: f.job.Before,
+		MapFolders: f.job.MapFolders, Since: f.job.Since, Before: f.job.Before,
 	}
 	if job.Records == nil {
 		job.Records = NewMemoryRecords()
@@ -92,7 +93,7 @@ func (f *preflight) run(ctx context.Context) error {
 
 // list asks both sides at once. The error is of the records alone.
 func (f *preflight) list(ctx context.Context) error {
-	f.listed = &listing{records: map[string]*record{}}
+	f.listed = &listing{records: map[string]*record{}, rules: f.job.MapFolders}
 	var sides errgroup.Group
 	sides.Go(func() error {
 		f.listed.source, _, f.failed[0] = f.lane.list(ctx, &f.lane.source)
@@ -151,6 +152,10 @@ func (f *preflight) lookAtTarget() {
 // lookAtFolders tells of folders that get other names, and of those that stay.
 func (f *preflight) lookAtFolders() {
 	carried := map[string]bool{}
+	for _, w := range f.lane.collided {
+		carried[w.source.Name] = true // it is another finding
+		f.found.Find(migration.FindingCode(w.refused.Code), migration.LevelWarning, migration.Source, w.refused.Reason)
+	}
 	odd := 0
 	var examples []string
 	for _, w := range f.lane.all {
@@ -159,14 +164,14 @@ func (f *preflight) lookAtFolders() {
 			continue
 		}
 		r := migration.RenamedFolder{From: displayPath(w.source), To: w.target, Why: whyRenamed(w.assignment, f.listed.naming)}
-		if r.Why != migration.RenamedByRole {
+		if r.Why != migration.RenamedByPlace {
 			odd++
 			examples = append(examples, fmt.Sprintf("%q becomes %q", r.From, r.To))
 		}
 		f.found.Renamed = append(f.found.Renamed, r)
 	}
 	slices.SortStableFunc(f.found.Renamed, func(a, b migration.RenamedFolder) int {
-		return boolCompare(a.Why == migration.RenamedByRole, b.Why == migration.RenamedByRole)
+		return boolCompare(a.Why == migration.RenamedByPlace, b.Why == migration.RenamedByPlace)
 	})
 	f.found.Renamed = f.found.Renamed[:min(len(f.found.Renamed), migration.MaxNamed)]
 	if odd > 0 {
@@ -202,7 +207,7 @@ func whyRenamed(a assignment, naming mailbox.Naming) migration.RenameWhy {
 	case !slices.Equal(spelled, a.source.Path):
 		return migration.RenamedCharacters
 	}
-	return migration.RenamedByRole
+	return migration.RenamedByPlace
 }
 
 func countFolders(n int, one, many string) string {

@@ -131,7 +131,7 @@ func TestPreflightTellsOfNames(t *testing.T) {
 	want := map[string]migration.RenamedFolder{
 		"5 * 3": {From: "5 * 3", To: "5 =2A 3", Why: migration.RenamedCharacters},
 		"work":  {From: "work", To: "work (2)", Why: migration.RenamedApart},
-		"Sent":  {From: "Sent", To: "Sent Items", Why: migration.RenamedByRole},
+		"Sent":  {From: "Sent", To: "Sent Items", Why: migration.RenamedByPlace},
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("renamed %v\nwant %v", got, want)
@@ -225,5 +225,19 @@ func TestPreflightOfOneSideAlone(t *testing.T) {
 	})
 	if len(found.Findings) != 2 {
 		t.Errorf("without both: %+v", found.Findings)
+	}
+}
+
+// TestPreflightOfRulesThatCollide: two folders that the batch's rules would make one are
+// told, as a pass would leave them out.
+func TestPreflightOfRulesThatCollide(t *testing.T) {
+	p := newPair(t)
+	p.source.Deliver("A", big(100), day)
+	p.source.Deliver("B", big(100), day)
+	found, err := p.preflight(func(j *mailsync.PreflightJob) {
+		j.MapFolders = []migration.FolderRule{{From: "A", To: "One"}, {From: "B", To: "One"}}
+	})
+	if err != nil || !strings.Contains(codes(found), "FolderNameCollision:warning") {
+		t.Errorf("findings %+v, %v", found.Findings, err)
 	}
 }

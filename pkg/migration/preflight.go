@@ -63,7 +63,7 @@ type RenameWhy string
 
 // The reasons for another name.
 const (
-	RenamedByRole     RenameWhy = "role"     // it goes to the target's folder for the same use, or below it
+	RenamedByPlace    RenameWhy = "place"    // it goes to the folder for the same use, or where a rule of the batch says
 	RenamedCharacters RenameWhy = "spelling" // the target cannot hold the name
 	RenamedApart      RenameWhy = "apart"    // two names would be one there, by case or form
 )
