@@ -25,6 +25,7 @@ build:
 test:
 	.ci/deps dovecot-imapd isync redis-server postgresql python3 gcc libc6-dev
 	$(GO) test -race -shuffle=on -timeout 30m ./...
+	$(GO) test -run AccidentAtEveryStep ./pkg/mailsync
 
 check:
 	$(GO) vet ./...

@@ -99,6 +99,7 @@ func TestFolderChangesInMidPass(t *testing.T) {
 		"swapped while it is read":   {"B", []string{"RENAME B x", "RENAME A B", "RENAME x A"}, 1200, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			for _, folder := range []string{"A", "B"} {
 				var bodies []string
@@ -113,7 +114,7 @@ func TestFolderChangesInMidPass(t *testing.T) {
 			changing := &reading{open: imapmail.NewOpener(source, imapmail.Options{}), folder: x.at}
 			done := false
 			changing.do = func() { done = true; does(t, w.source.Port, x.do...) }
-			job := mailsync.Job{Source: changing.Open, Target: imapmail.NewOpener(accountOf(w.target.Port), imapmail.Options{}), Records: records}
+			job := mailsync.Job{Source: changing.Open, Target: imapmail.NewOpener(accountOf(w.target.Port), imapmail.Options{}), Records: records, Settle: settle}
 			out, err := mailsync.Run(t.Context(), job)
 			t.Logf("%+v, %v", out.Tally, err)
 			if f := migration.AsFault(err); err != nil && (f.Scope != migration.ScopeFolder || f.Code != migration.SourceChanged) {

@@ -61,6 +61,7 @@ func (w *world) fillOne(messages int) {
 func TestConnections(t *testing.T) {
 	for name, fill := range map[string]func(*world){"folders": func(w *world) { w.fill(1000) }, "one folder": func(w *world) { w.fillOne(1000) }} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			fill(w)
 			var source, target *atomic.Int64
@@ -89,6 +90,7 @@ func TestConnections(t *testing.T) {
 // each time when some of them have had windows recorded, over a network that still
 // delivers what it has sent.
 func TestConnectionsKilled(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fillOne(1600)
 	w.delayed()
@@ -157,6 +159,7 @@ func (w *world) stateSize() int64 {
 // A target that asks for a round trip a message is where several connections help: all
 // of them write.
 func TestConnectionsToATargetThatIsAsked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.target = servers.Dovecot(t, servers.DovecotConfig{Capability: "IMAP4rev1 UIDPLUS NAMESPACE LIST-STATUS LIST-EXTENDED CONDSTORE ESEARCH SPECIAL-USE"})
 	w.targetPort = w.target.Port

@@ -11,6 +11,7 @@ import (
 
 // TestCorpus carries messages that other programs stumbled over, byte for byte.
 func TestCorpus(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	corpus.Put(t, imapmail.Account{
 		Host: w.source.Host, Port: w.source.Port, Security: migration.Plain, User: user,

@@ -16,6 +16,7 @@ import (
 // TestDigestOfTheDocs runs the script of docs/verify.md: whoever has a receipt can
 // check it without us.
 func TestDigestOfTheDocs(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile("../../docs/verify.md")
 	if err != nil {
 		t.Fatal(err)

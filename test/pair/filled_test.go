@@ -111,6 +111,7 @@ func templates(n int) []string {
 // TestFilledByAnotherTool: what mbsync or a plain copier has carried before, all of it
 // or a part, is adopted, and nothing is doubled.
 func TestFilledByAnotherTool(t *testing.T) {
+	t.Parallel()
 	for name, x := range map[string]struct {
 		before func(w *world)
 		copied int

@@ -219,7 +219,7 @@ func (c *contrary) append(line string, r *bufio.Reader, say func(string, ...any)
 func TestRefusedMailIsNeverACommand(t *testing.T) {
 	for _, c := range []*contrary{{word: "NO"}, {word: "BAD"}, {word: "BAD", early: true}} {
 		t.Run(fmt.Sprintf("%s early %v", c.word, c.early), func(t *testing.T) {
-			t.Parallel() // a folder settles for ten seconds after each BAD
+			t.Parallel() // a folder settles after each BAD
 			account := c.serve(t)
 			source := mailboxtest.NewMemory()
 			source.Side = migration.Source
@@ -227,7 +227,7 @@ func TestRefusedMailIsNeverACommand(t *testing.T) {
 				source.Deliver("INBOX", []byte(commands), time.Unix(1_600_000_000, 0), mailbox.Seen, "Key{5+}")
 			}
 			open := imapmail.NewOpener(account, imapmail.Options{})
-			out, err := mailsync.Run(t.Context(), mailsync.Job{Source: source.Open, Target: open, Records: mailsync.NewMemoryRecords()})
+			out, err := mailsync.Run(t.Context(), mailsync.Job{Source: source.Open, Target: open, Records: mailsync.NewMemoryRecords(), Settle: settle})
 			t.Logf("%+v, items %+v, %v", out.Tally, out.Items, err)
 			if out.Tally.Copied+out.Tally.Adopted != 0 || out.Tally.Seen != out.Tally.Skipped+out.Tally.Failed {
 				t.Errorf("tally %+v", out.Tally)

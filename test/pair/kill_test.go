@@ -24,6 +24,7 @@ func (w *world) delayed() {
 // delivers what it has sent, and lets it finish at last: nothing may be lost or
 // doubled.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.fill(600)
 	w.delayed()

@@ -67,6 +67,7 @@ func letters(n int) []string {
 // TestQuotaInTheMiddle: a target that becomes full keeps what it has taken, the run says
 // so, and when there is room the rest arrives, nothing twice.
 func TestQuotaInTheMiddle(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.target = servers.Dovecot(t, servers.DovecotConfig{Extra: quota("1M")})
 	w.targetPort = w.target.Port
@@ -114,6 +115,7 @@ func TestQuotaInTheMiddle(t *testing.T) {
 // TestAppendLimit: what is over the limit that the target tells (RFC 7889) is never
 // sent; the rest arrives.
 func TestAppendLimit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.target = servers.Dovecot(t, servers.DovecotConfig{Capability: "IMAP4rev1 LITERAL+ UIDPLUS MULTIAPPEND NAMESPACE APPENDLIMIT=100000"})
 	w.targetPort = w.target.Port
@@ -148,6 +150,7 @@ func (l *lines) Read(p []byte) (int, error) {
 
 // TestLargeMessage: a message of 120 MB goes straight through: it is never in memory.
 func TestLargeMessage(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	putMessages(t, w.source.Port, "INBOX", mailbox.Message{Body: &lines{left: 120 << 20 / 32}, Size: 120 << 20})
 	put(t, w.source.Port, "INBOX", "Subject: small\r\n\r\nsmall\r\n")

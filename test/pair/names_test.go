@@ -1,6 +1,7 @@
 package pair_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,7 +28,9 @@ func onDisk(t *testing.T, maildir string, names ...string) {
 			}
 		}
 		text := "Subject: " + string(rune('a'+i)) + "\n\nbody\n"
-		if err := os.WriteFile(filepath.Join(maildir, "."+name, "cur", "1600000000.M1P1.host:2,S"), []byte(text), 0o644); err != nil {
+		// Courier takes two files of one name for the same message, whatever their folders.
+		file := fmt.Sprintf("1600000000.M%dP1.host:2,S", i)
+		if err := os.WriteFile(filepath.Join(maildir, "."+name, "cur", file), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -68,6 +71,7 @@ func folderNames(t *testing.T, open mailbox.Opener) []string {
 // itself. Neither it nor Dovecot ever lists one that is no modified UTF-7: those are in
 // imapmail's tests.
 func TestNamesThatAreNoNames(t *testing.T) {
+	t.Parallel()
 	w := &world{t: t, source: servers.Courier(t, servers.CourierConfig{}), target: servers.Dovecot(t, servers.DovecotConfig{})}
 	w.sourcePort, w.targetPort, w.state = w.source.Port, w.target.Port, filepath.Join(t.TempDir(), "state")
 	w.source.AddUsers(t, user)
@@ -79,9 +83,17 @@ func TestNamesThatAreNoNames(t *testing.T) {
 	if got := folderNames(t, imapmail.NewOpener(accountOf(w.target.Port), imapmail.Options{})); !slices.Equal(got, want) {
 		t.Errorf("at the target %q\nwant          %q", got, want)
 	}
-	// Courier may number a folder anew that nobody has opened: its mail is adopted then.
-	if r := w.run("sync"); r.Copied != 0 || r.Unchanged+r.Adopted != 7 {
-		t.Errorf("second pass: %+v", r)
+	// Courier may number a folder anew that nobody has opened: its mail is adopted then, in
+	// the next pass where it does so in the middle of one.
+	r, code := w.try()
+	for range 10 {
+		if r.Code != "SourceChanged" {
+			break
+		}
+		r, code = w.try()
+	}
+	if code != 0 || r.Copied != 0 || r.Unchanged+r.Adopted != 7 {
+		t.Errorf("second pass: %+v, exit code %d", r, code)
 	}
 	if r := w.run("verify"); r.Missing+r.Altered+r.FoldersMissing != 0 {
 		t.Errorf("verify: %+v", r)

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailhaul/mailhaul/test/servers"
 )
@@ -25,6 +26,10 @@ func TestMain(m *testing.M) {
 }
 
 const user = "u0000" // corpus.py's first user
+
+// settle is how long folders rest in passes that tests run themselves: these servers are
+// near, and answer at once or never.
+const settle = 2 * time.Second
 
 // world is two Dovecots and the way to them.
 type world struct {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package mailsync_test
+
+const everyStep = 1
