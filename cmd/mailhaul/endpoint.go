@@ -134,6 +134,7 @@ func (f *endpointFlags) add(cmd *cobra.Command) {
 	fl.BoolVar(&f.Compress, "compress", false, "compress connections where the server can do it (RFC 4978): for slow lines")
 	fl.StringVar(&f.Hours, "hours", "", "when it may be used, such as 'Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 Europe/Berlin' (always; zone UTC)")
 	fl.Var(bytesFlag{&f.DailyBytes}, "daily-bytes", "bytes of messages a day (UTC), such as 2500M; 0 for no limit")
+	fl.Var(mailboxBytes{bytesFlag{&f.DailyBytesPerMailbox}}, "daily-bytes-per-mailbox", "bytes of messages a day (UTC) for each mailbox, or none; 0 for what the preset knows")
 	fl.Var(bytesFlag{&f.BytesPerSecond}, "bytes-per-second", "over the whole fleet, such as 10M; 0 for no limit")
 	fl.Int64Var(&f.MessagesPerSecond, "messages-per-second", 0, "over the whole fleet; 0 for no limit")
 }
@@ -186,6 +187,7 @@ func newEndpointSet(g *global) *cobra.Command {
 			"compress":                         func() { in.Compress = &f.Compress },
 			"hours":                            func() { in.Hours = &f.Hours },
 			"daily-bytes":                      func() { in.DailyBytes = &f.DailyBytes },
+			"daily-bytes-per-mailbox":          func() { in.DailyBytesPerMailbox = &f.DailyBytesPerMailbox },
 			"bytes-per-second":                 func() { in.BytesPerSecond = &f.BytesPerSecond },
 			"messages-per-second":              func() { in.MessagesPerSecond = &f.MessagesPerSecond },
 		} {

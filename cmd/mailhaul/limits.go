@@ -37,6 +37,24 @@ func (f bytesFlag) Set(text string) error {
 	return nil
 }
 
+// mailboxBytes is bytesFlag with the word none, for -1.
+type mailboxBytes struct{ bytesFlag }
+
+func (f mailboxBytes) String() string {
+	if f.n != nil && *f.n < 0 {
+		return "none"
+	}
+	return f.bytesFlag.String()
+}
+
+func (f mailboxBytes) Set(text string) error {
+	if strings.EqualFold(text, "none") {
+		*f.n = -1
+		return nil
+	}
+	return f.bytesFlag.Set(text)
+}
+
 // limits are an endpoint's limits besides passes at once.
 func limits(e client.Endpoint) string {
 	var list []string
@@ -45,6 +63,12 @@ func limits(e client.Endpoint) string {
 	}
 	if e.DailyBytes > 0 {
 		list = append(list, size(e.DailyBytes)+" a day")
+	}
+	switch n := e.DailyBytesPerMailbox; {
+	case n > 0:
+		list = append(list, size(n)+" a day and mailbox")
+	case n < 0:
+		list = append(list, "any number of bytes a day and mailbox")
 	}
 	if e.BytesPerSecond > 0 {
 		list = append(list, size(e.BytesPerSecond)+"/s")

@@ -111,6 +111,7 @@ type EndpointSpec struct {
 	Compress                      bool   `json:"compress,omitempty" doc:"compress connections (RFC 4978) where the server can do it: for slow lines"`
 	Hours                         string `json:"hours,omitempty" doc:"when it may be used, such as Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 Europe/Berlin; empty: always"`
 	DailyBytes                    int64  `json:"dailyBytes,omitempty" doc:"bytes of messages a day (UTC); 0: no limit"`
+	DailyBytesPerMailbox          int64  `json:"dailyBytesPerMailbox,omitempty" doc:"bytes of messages a day (UTC) for each mailbox; 0: what the preset knows, -1: no limit"`
 	BytesPerSecond                int64  `json:"bytesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
 	MessagesPerSecond             int64  `json:"messagesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
 }
@@ -141,6 +142,7 @@ type EndpointChange struct {
 	Compress                      *bool   `json:"compress,omitempty" doc:"compress connections (RFC 4978) where the server can do it: for slow lines"`
 	Hours                         *string `json:"hours,omitempty" doc:"when it may be used, such as Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 Europe/Berlin; empty: always"`
 	DailyBytes                    *int64  `json:"dailyBytes,omitempty" doc:"bytes of messages a day (UTC); 0: no limit"`
+	DailyBytesPerMailbox          *int64  `json:"dailyBytesPerMailbox,omitempty" doc:"bytes of messages a day (UTC) for each mailbox; 0: what the preset knows, -1: no limit"`
 	BytesPerSecond                *int64  `json:"bytesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
 	MessagesPerSecond             *int64  `json:"messagesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
 }
@@ -165,6 +167,7 @@ type Endpoint struct {
 	Compress                      bool      `json:"compress" doc:"connections are compressed where the server can do it"`
 	Hours                         string    `json:"hours" doc:"when it may be used; empty: always"`
 	DailyBytes                    int64     `json:"dailyBytes" doc:"bytes of messages a day (UTC); 0: no limit"`
+	DailyBytesPerMailbox          int64     `json:"dailyBytesPerMailbox" doc:"bytes of messages a day (UTC) for each mailbox; 0: what the preset knows, -1: no limit"`
 	BytesPerSecond                int64     `json:"bytesPerSecond" doc:"over the whole fleet; 0: no limit"`
 	MessagesPerSecond             int64     `json:"messagesPerSecond" doc:"over the whole fleet; 0: no limit"`
 	BytesToday                    int64     `json:"bytesToday" doc:"bytes of messages copied from and to it since midnight (UTC)"`

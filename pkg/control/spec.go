@@ -235,6 +235,9 @@ func checkLimits(s *migration.EndpointSpec) error {
 			return fault(migration.InvalidArgument, "%s %d is below 0: give the limit, or 0 for none", limit.name, limit.n)
 		}
 	}
+	if s.DailyBytesPerMailbox < migration.NoDailyBytes {
+		return fault(migration.InvalidArgument, "dailyBytesPerMailbox %d is below 0: give the limit, 0 for what the preset knows, or -1 for none", s.DailyBytesPerMailbox)
+	}
 	if len(s.Hours) > maxText {
 		return fault(migration.InvalidArgument, "hours are longer than %d bytes", maxText)
 	}

@@ -104,11 +104,11 @@ func TestEndpointsPinIsTestedAndShown(t *testing.T) {
 func TestEndpointsLimitsAreSetShownAndTakenBack(t *testing.T) {
 	e := newEnv(t)
 	admin := e.token("default", migration.Admin)
-	limits := map[string]any{"hours": "Mon-Fri 20:00-06:00 Europe/Berlin", "dailyBytes": 2e9, "bytesPerSecond": 1e6, "messagesPerSecond": 5.0}
+	limits := map[string]any{"hours": "Mon-Fri 20:00-06:00 Europe/Berlin", "dailyBytes": 2e9, "dailyBytesPerMailbox": -1.0, "bytesPerSecond": 1e6, "messagesPerSecond": 5.0}
 	body := map[string]any{"name": "old", "host": "imap.example.com"}
 	maps.Copy(body, limits)
 	made := e.as(admin, "POST", inDefault+"/endpoints", body, 201)
-	none := map[string]any{"hours": "", "dailyBytes": 0.0, "bytesPerSecond": 0.0, "messagesPerSecond": 0.0}
+	none := map[string]any{"hours": "", "dailyBytes": 0.0, "dailyBytesPerMailbox": 0.0, "bytesPerSecond": 0.0, "messagesPerSecond": 0.0}
 	changed := e.as(admin, "PATCH", inDefault+"/endpoints/old", none, 200)
 	for name := range limits {
 		if made[name] != limits[name] || changed[name] != none[name] {
@@ -119,6 +119,7 @@ func TestEndpointsLimitsAreSetShownAndTakenBack(t *testing.T) {
 	if !strings.Contains(p["detail"].(string), "Mon-Fri") {
 		t.Errorf("the answer does not say what to write: %v", p)
 	}
+	e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"dailyBytesPerMailbox": -2}, 422)
 }
 
 func TestAnEndpointThatFailsItsTestIsNotMade(t *testing.T) {

@@ -72,16 +72,7 @@ func (a *api) endpointRoutes() {
 		}, status(http.StatusNoContent))
 	a.endpointTestRoute(one + "/test")
 	a.scopeRoutes(one + "/scope")
-	route(a, migration.Operator, http.MethodPost, all+"/discover", "discoverEndpoint", "Find the mail server of an address",
-		func(ctx context.Context, who control.Actor, in *struct {
-			OrgPath
-			Body client.DiscoveryQuestion
-		},
-		) (*foundOut, error) {
-			with := control.Credentials{User: in.Body.User, Password: migration.NewSecret(in.Body.Password)}
-			d, err := c.Discover(ctx, who, in.Org, in.Body.Address, in.Body.Resolver, with)
-			return &foundOut{discoveryWire(d)}, err
-		})
+	a.discoverRoute(all + "/discover")
 }
 
 func (a *api) endpointTestRoute(path string) {
@@ -108,6 +99,19 @@ func (a *api) endpointTestRoute(path string) {
 		})
 }
 
+func (a *api) discoverRoute(path string) {
+	route(a, migration.Operator, http.MethodPost, path, "discoverEndpoint", "Find the mail server of an address",
+		func(ctx context.Context, who control.Actor, in *struct {
+			OrgPath
+			Body client.DiscoveryQuestion
+		},
+		) (*foundOut, error) {
+			with := control.Credentials{User: in.Body.User, Password: migration.NewSecret(in.Body.Password)}
+			d, err := a.Control.Discover(ctx, who, in.Org, in.Body.Address, in.Body.Resolver, with)
+			return &foundOut{discoveryWire(d)}, err
+		})
+}
+
 func applyEndpoint(s *migration.EndpointSpec, c client.EndpointChange) {
 	set(&s.Preset, c.Preset)
 	set(&s.Host, c.Host)
@@ -129,6 +133,7 @@ func applyEndpoint(s *migration.EndpointSpec, c client.EndpointChange) {
 		s.Hours = migration.Hours(*c.Hours)
 	}
 	set(&s.DailyBytes, c.DailyBytes)
+	set(&s.DailyBytesPerMailbox, c.DailyBytesPerMailbox)
 	set(&s.BytesPerSecond, c.BytesPerSecond)
 	set(&s.MessagesPerSecond, c.MessagesPerSecond)
 }

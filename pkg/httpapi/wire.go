@@ -86,7 +86,7 @@ func endpointWire(e migration.Endpoint) client.Endpoint {
 		LoginTemplate: e.LoginTemplate, AdminUser: e.AdminUser, AdminPasswordSet: len(e.AdminSecret) > 0, TestMailbox: e.TestMailbox,
 		MaxConcurrentMigrations: e.MaxConcurrentMigrations, MaxConcurrentIncrementalSyncs: e.MaxConcurrentIncrementalSyncs,
 		ConnectionsPerMailbox: e.ConnectionsPerMailbox, Compress: e.Compress,
-		Hours: string(e.Hours), DailyBytes: e.DailyBytes, BytesPerSecond: e.BytesPerSecond, MessagesPerSecond: e.MessagesPerSecond,
+		Hours: string(e.Hours), DailyBytes: e.DailyBytes, DailyBytesPerMailbox: e.DailyBytesPerMailbox, BytesPerSecond: e.BytesPerSecond, MessagesPerSecond: e.MessagesPerSecond,
 		CreatedAt: e.CreatedAt.UTC(),
 	}
 	if e.ScopeSize != nil {
@@ -113,7 +113,7 @@ func endpointSpec(s client.EndpointSpec) migration.EndpointSpec {
 		LoginTemplate: s.LoginTemplate, AdminUser: s.AdminUser, TestMailbox: s.TestMailbox,
 		MaxConcurrentMigrations: s.MaxConcurrentMigrations, MaxConcurrentIncrementalSyncs: s.MaxConcurrentIncrementalSyncs,
 		ConnectionsPerMailbox: s.ConnectionsPerMailbox, Compress: s.Compress,
-		Hours: migration.Hours(s.Hours), DailyBytes: s.DailyBytes, BytesPerSecond: s.BytesPerSecond, MessagesPerSecond: s.MessagesPerSecond,
+		Hours: migration.Hours(s.Hours), DailyBytes: s.DailyBytes, DailyBytesPerMailbox: s.DailyBytesPerMailbox, BytesPerSecond: s.BytesPerSecond, MessagesPerSecond: s.MessagesPerSecond,
 	}
 }
 

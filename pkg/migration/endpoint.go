@@ -60,10 +60,13 @@ type EndpointSpec struct {
 
 	// Further limits over the whole fleet; 0 and "" are none. DailyBytes is of messages
 	// copied, between two midnights in UTC.
-	Hours             Hours
-	DailyBytes        int64
-	BytesPerSecond    int64
-	MessagesPerSecond int64
+	Hours      Hours
+	DailyBytes int64
+	// DailyBytesPerMailbox is DailyBytes for each mailbox: 0 is what the preset knows of
+	// its provider, NoDailyBytes no limit whatever it knows.
+	DailyBytesPerMailbox int64
+	BytesPerSecond       int64
+	MessagesPerSecond    int64
 }
 
 // The defaults of an EndpointSpec.
@@ -72,6 +75,9 @@ const (
 	DefaultMaxIncrementalSyncs = 10
 	DefaultConnections         = 1
 )
+
+// NoDailyBytes is a DailyBytesPerMailbox that bounds nothing.
+const NoDailyBytes = -1
 
 // Park is an endpoint at rest after a fault that is its own, not its users': no
 // pass is admitted until Until, then one goes first as a probe.

@@ -93,7 +93,7 @@ var catalogue = map[Code]remedy{
 	TLSFailed:             {Retry, "Check the port and the security setting of the endpoint (tls, starttls; none on a network of your own); a batch tries again by itself."},
 	CertificateInvalid:    {FixAndResume, "Let the server present a valid certificate for its name, or set the endpoint's host to the name in the certificate; an authority of your own is trusted with SSL_CERT_FILE in the environment of the process that connects. A certificate that cannot be mended is trusted by its key: compare the pin in the reason with the server's own, and set it as tlsPin (--tls-pin)."},
 	Throttled:             {Wait, "The server asked for time; it goes on by itself. Fewer concurrent migrations at this endpoint make it rarer."},
-	BudgetExhausted:       {Wait, "The endpoint's daily budget is used up; it goes on by itself when the day (UTC) is over, or at once when the budget is raised (mailhaul endpoint set --daily-bytes)."},
+	BudgetExhausted:       {Wait, "The daily budget of the endpoint, or of this mailbox there, is used up; it goes on by itself when the day (UTC) is over, or at once when the budget is raised (mailhaul endpoint set --daily-bytes, --daily-bytes-per-mailbox)."},
 	QuotaExceeded:         {FixAndResume, "The target mailbox is full: raise its quota or make room, then retry the user (mailhaul user retry); it goes on where it stopped."},
 	TargetNotFound:        {FixAndResume, "Create the target mailbox, then retry the user (mailhaul user retry)."},
 	TargetNotPrepared:     {FixAndResume, "Prepare the target mailbox as the guide says, then retry the user."},

@@ -54,6 +54,8 @@ type User struct {
 	// Running is set while Last is of a pass under way, whose numbers are not yet in
 	// Totals. A pass that has not committed anything yet has left Last as it was.
 	Running bool
+	// Traffic is what passes copied for the user on a day.
+	Traffic Traffic
 }
 
 // Messages tells the user's messages over all passes, the running one included.

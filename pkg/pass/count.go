@@ -30,6 +30,13 @@ func (c *counted) observe(t migration.Tally) {
 	}
 }
 
+// copied is how many bytes the pass has copied so far.
+func (c *counted) copied() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bytes
+}
+
 // skips counts the messages that were skipped for the first time: n of items, which
 // the engine lists last.
 func (c *counted) skips(items []migration.Item, n int64) {

@@ -42,6 +42,7 @@ type pass struct {
 	source, target *side
 	leave          func() // the endpoints that were entered
 	counted        counted
+	daily          daily
 
 	result  migration.Result
 	items   []migration.Item // nil: what is listed stays
@@ -96,7 +97,11 @@ func (p *pass) run(ctx context.Context, cancel context.CancelCauseFunc) (err err
 		return nil
 	}
 	now := time.Now()
-	if rest := p.source.endpoint.RestAt(now).Later(p.target.endpoint.RestAt(now)); rest != nil { // begun while the task was in the queue
+	source, target := &p.source.endpoint, &p.target.endpoint
+	p.daily.traffic = p.user.Traffic
+	p.daily.limits = []dailyLimit{dailyOf(source, migration.Source), dailyOf(target, migration.Target)}
+	rest := source.RestAt(now).Later(target.RestAt(now)).Later(p.daily.rest(0, now))
+	if rest != nil { // begun while the task was in the queue, or asked for before the day was over
 		p.hold.tell(migration.Order{Yield: true, Rest: rest})
 		p.result.Yielded = true
 		return nil
@@ -279,6 +284,9 @@ func (p *pass) yield() bool {
 	case <-p.r.Draining:
 		return true
 	default:
+	}
+	if rest := p.daily.rest(p.counted.copied(), time.Now()); rest != nil {
+		p.hold.tell(migration.Order{Yield: true, Rest: rest})
 	}
 	o := p.hold.orders()
 	return o.Stop || o.Yield || time.Since(p.begun) >= p.r.Slice

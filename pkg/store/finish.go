@@ -108,7 +108,8 @@ func (s *Store) end(ctx context.Context, tx *sql.Tx, h *holder, next migration.U
 ) error {
 	args := append([]any{h.UserID}, stateArgs(&next)...)
 	args = numbers(append(numbers(args, totalFields(&totals)), false), lastFields(&last))
-	_, err := tx.ExecContext(ctx, `UPDATE users SET `+assign(stateColumns+`, `+totalColumns+`, running, `+lastColumns, 2)+` WHERE id = $1`, args...)
+	args = append(args, h.traffic.Day, h.traffic.Bytes)
+	_, err := tx.ExecContext(ctx, `UPDATE users SET `+assign(stateColumns+`, `+totalColumns+`, running, `+lastColumns+`, `+trafficColumns, 2)+` WHERE id = $1`, args...)
 	if err != nil {
 		return err
 	}

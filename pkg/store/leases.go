@@ -170,12 +170,13 @@ type holder struct {
 	totals         migration.Totals
 	last           migration.Tally
 	running        bool // last is not in totals yet
+	traffic        migration.Traffic
 }
 
 // selectHeld is one statement, not one a table, because every pass comes by here.
 const selectHeld = `SELECT l.token, l.user_id, l.kind, l.state, l.since, l.unsettled, l.counted_by, u.org_id, u.batch_id,
 	(SELECT b.next_due_at FROM batches b WHERE b.id = u.batch_id), EXISTS (SELECT 1 FROM items i WHERE i.user_id = u.id),
-	` + stateColumns + `, ` + totalColumns + `, running, ` + lastColumns + `
+	` + stateColumns + `, ` + totalColumns + `, running, ` + lastColumns + `, ` + trafficColumns + `
 	FROM leases l JOIN users u ON u.id = l.user_id WHERE l.token = $1 AND l.state = $2`
 
 // held finds the lease of token in the state that the write needs, and locks it and
@@ -186,6 +187,7 @@ func (s *Store) held(ctx context.Context, tx querier, token int64, state migrati
 		&h.Token, &h.UserID, &h.Kind, &h.State, timeInto{&h.Since}, &h.Unsettled, &h.countedBy, &h.orgID, &h.batchID, timeInto{&h.batchDue}, &h.listed,
 	}, stateDest(&h.state)...)
 	dest = into(append(into(dest, totalFields(&h.totals)), &h.running), lastFields(&h.last))
+	dest = append(dest, &h.traffic.Day, &h.traffic.Bytes)
 	err := tx.QueryRowContext(ctx, selectHeld+s.dialect.forUpdate, token, string(state)).Scan(dest...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, migration.ErrLeaseLost

@@ -87,15 +87,15 @@ func (s *Store) Commit(ctx context.Context, token int64, w migration.Window) err
 		if err := addItems(ctx, tx, h, w.Items); err != nil {
 			return err
 		}
-		args := numbers([]any{h.UserID}, lastFields(&w.Tally))
-		if _, err := tx.ExecContext(ctx, `UPDATE users SET running = TRUE, `+assign(lastColumns, 2)+` WHERE id = $1`, args...); err != nil {
-			return err
-		}
 		var known migration.Tally
 		if h.running {
 			known = h.last
 		}
 		if err := s.countUsage(ctx, tx, h, w.Tally.Copied-known.Copied, w.Tally.Bytes-known.Bytes, false); err != nil {
+			return err
+		}
+		args := append(numbers([]any{h.UserID}, lastFields(&w.Tally)), h.traffic.Day, h.traffic.Bytes)
+		if _, err := tx.ExecContext(ctx, `UPDATE users SET running = TRUE, `+assign(lastColumns+`, `+trafficColumns, 2)+` WHERE id = $1`, args...); err != nil {
 			return err
 		}
 		// A record written over and over is no progress: a pass that always dies at the

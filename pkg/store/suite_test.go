@@ -93,6 +93,7 @@ func suite(t *testing.T, place func(t *testing.T) opener) {
 		{"deliveries", testDeliveries},
 		{"endpoints at rest", testRests},
 		{"traffic", testTraffic},
+		{"traffic of a user", testUsersTraffic},
 		{"throttled endpoint", testThrottle},
 		{"orders", testOrders},
 		{"changed endpoint wakes users", testRouse},

@@ -10,13 +10,14 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// countTraffic adds bytes that a pass copied to what passed through its endpoints
-// today: one statement for both, in the order of their ids, so that no two passes wait
+// countTraffic adds bytes that a pass copied to what was copied for its user today, which
+// the caller writes with the user, and to what passed through its endpoints: one statement for both, in the order of their ids, so that no two passes wait
 // for each other. An endpoint that is both sides has them twice.
 func (s *Store) countTraffic(ctx context.Context, tx *sql.Tx, h *holder, bytes int64) error {
 	if bytes <= 0 {
 		return nil
 	}
+	h.traffic = h.traffic.Add(s.today(), bytes)
 	// Whose clock is late at midnight counts for the new day.
 	_, err := tx.ExecContext(ctx, `INSERT INTO endpoint_traffic (endpoint_id, part, day, bytes)
 		SELECT e.id, CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS BIGINT) * CASE WHEN l.source_endpoint_id = l.target_endpoint_id THEN 2 ELSE 1 END

@@ -91,6 +91,69 @@ func testTraffic(t *testing.T, open opener) {
 	equal(t, "bytes of a pass with both sides there", e.BytesToday(s.now()), 16*200+14)
 }
 
+// testUsersTraffic: what is copied for a user is counted by day, over its passes; a day
+// begins with nothing, and what an operator changes of the user leaves the count alone.
+func testUsersTraffic(t *testing.T, open opener) {
+	s := open(t)
+	s.now = func() time.Time { return noon }
+	w := newWorld(t, s, "acme")
+	w.source.DailyBytesPerMailbox, w.target.DailyBytesPerMailbox = 1000, migration.NoDailyBytes
+	for _, e := range []*migration.Endpoint{&w.source, &w.target} {
+		w.ok(s.UpdateEndpoint(t.Context(), e))
+		got, err := s.EndpointByID(t.Context(), e.ID)
+		w.ok(err)
+		equal(t, "limit of "+e.Name, got.DailyBytesPerMailbox, e.DailyBytesPerMailbox)
+	}
+	b := w.batch("pilot", many("a", 2)...)
+	today := migration.DayOf(noon)
+	var u migration.User
+	check := func(what string, want migration.Traffic) {
+		t.Helper()
+		got, err := s.UserByID(t.Context(), u.ID)
+		w.ok(err)
+		equal(t, what, got.Traffic, want)
+	}
+	l := w.claim(w.admit(1)[0])
+	u, err := s.UserByID(t.Context(), l.UserID)
+	w.ok(err)
+	check("before", migration.Traffic{})
+	window := func(bytes int64) {
+		t.Helper()
+		w.ok(s.Commit(t.Context(), l.Token, migration.Window{Tally: migration.Tally{Copied: 1, Bytes: bytes}}))
+	}
+	finish := func(bytes int64) {
+		t.Helper()
+		tally := migration.Tally{Copied: 1, Bytes: bytes}
+		got, err := s.UserByID(t.Context(), u.ID)
+		w.ok(err)
+		next := migration.UserState{Status: migration.UserQueued, Yielded: true, NextRunAt: noon}
+		w.ok(s.Finish(t.Context(), l.Token, next, got.Totals.Add(tally), tally, nil, nil))
+	}
+	window(600)
+	window(900) // since the beginning of the pass
+	check("two windows", migration.Traffic{Day: today, Bytes: 900})
+	finish(950) // with what was in no window
+	check("a pass", migration.Traffic{Day: today, Bytes: 950})
+	_, err = s.ChangeUser(t.Context(), u.ID, func(u *migration.User) error { u.UserName = "other"; return nil })
+	w.ok(err)
+	w.ok(s.ResetUser(t.Context(), u.ID))
+	check("changed and reset", migration.Traffic{Day: today, Bytes: 950})
+	l = w.claim(w.admit(1)[0])
+	equal(t, "who goes on", l.UserID, u.ID)
+	window(50)
+	check("the next pass", migration.Traffic{Day: today, Bytes: 1000})
+	s.now = func() time.Time { return noon.Add(12 * time.Hour) }
+	window(57)
+	check("the next day", migration.Traffic{Day: today + 1, Bytes: 7})
+	w.ok(s.Release(t.Context(), l.Token, true, migration.UserState{Status: migration.UserQueued, NextRunAt: noon}))
+	check("taken over", migration.Traffic{Day: today + 1, Bytes: 7})
+	other := w.user(b, "a000@example.org")
+	if other.ID == u.ID {
+		other = w.user(b, "a001@example.org")
+	}
+	equal(t, "the other user", other.Traffic, migration.Traffic{})
+}
+
 // testThrottle: admission goes by the working limit, where that is the lower one.
 func testThrottle(t *testing.T, open opener) {
 	s := open(t)

@@ -16,8 +16,9 @@ const (
 	stateColumns = `status, code, reason, next_run_at, yielded, attempts, failing_since, takeovers,
 		stopping, completing, removing, verify_due, first_synced_at, last_synced_at, logged_in_at, preflight_from, again`
 	userColumns = `id, org_id, batch_id, email, user_name, target_user_name, user_root, target_root, source_secret, target_secret, ` +
-		stateColumns + `, ` + totalColumns + `, running, ` + lastColumns
-	selectUser = `SELECT ` + userColumns + ` FROM users`
+		stateColumns + `, ` + totalColumns + `, running, ` + lastColumns + `, ` + trafficColumns
+	trafficColumns = `traffic_day, traffic_bytes`
+	selectUser     = `SELECT ` + userColumns + ` FROM users`
 )
 
 func nameArgs(u *migration.User) []any {
@@ -57,7 +58,8 @@ func scanUser(row interface{ Scan(...any) error }) (migration.User, error) {
 		&u.SourceSecret, &u.TargetSecret,
 	}, stateDest(&u.UserState)...)
 	dest = append(into(dest, totalFields(&u.Totals)), &u.Running)
-	err := row.Scan(into(dest, lastFields(&u.Last))...)
+	dest = append(into(dest, lastFields(&u.Last)), &u.Traffic.Day, &u.Traffic.Bytes)
+	err := row.Scan(dest...)
 	return u, err
 }
 
