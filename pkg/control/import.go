@@ -80,6 +80,10 @@ func (c *Control) checkRows(ctx context.Context, b *migration.Batch, ch *checker
 	if err != nil {
 		return fmt.Errorf("look for the mailboxes in other batches: %w", err)
 	}
+	back, err := c.store.OppositeMailboxes(ctx, b, logins(rows))
+	if err != nil {
+		return fmt.Errorf("look for the mailboxes in batches of the other direction: %w", err)
+	}
 	taken := make(map[string]string, len(found))
 	for email, batch := range found {
 		taken[foldAddress(email)] = batch
@@ -90,7 +94,9 @@ func (c *Control) checkRows(ctx context.Context, b *migration.Batch, ch *checker
 	var lacking []csvimport.Row
 	for _, r := range rows {
 		if batch, is := taken[foldAddress(r.EmailAddress)]; is {
-			ch.elsewhere(r, batch)
+			ch.elsewhere(r, batch, "is in the live batch %q already")
+		} else if batch, is := back[r.EmailAddress]; is {
+			ch.elsewhere(r, batch, "is moved the other way by the live batch %q, and each would copy the other's copies")
 		} else if ch.credentials(r, nil) != "" {
 			lacking = append(lacking, r)
 		}
@@ -112,6 +118,17 @@ func addresses(rows []csvimport.Row) []string {
 	for _, r := range rows {
 		if r.EmailAddress != "" {
 			out = append(out, r.EmailAddress)
+		}
+	}
+	return out
+}
+
+// logins are the rows as users who have no more than names.
+func logins(rows []csvimport.Row) []migration.User {
+	var out []migration.User
+	for _, r := range rows {
+		if r.EmailAddress != "" {
+			out = append(out, migration.User{EmailAddress: r.EmailAddress, UserName: r.UserName, TargetUserName: r.TargetUserName, UserRoot: r.UserRoot, TargetRoot: r.TargetRoot})
 		}
 	}
 	return out
@@ -147,15 +164,15 @@ func (c *Control) options(k csvimport.Kind, e ends, f File) csvimport.Options {
 }
 
 // elsewhere refuses a row whose mailbox is in another live batch, "" being another
-// organisation's.
-func (ch *checker) elsewhere(r csvimport.Row, batch string) {
+// organisation's; how says it of one's own.
+func (ch *checker) elsewhere(r csvimport.Row, batch, how string) {
 	ch.dup++
 	if batch == "" {
 		ch.alien++
 		ch.refuse(r.Line, "", fmt.Sprintf("%s is being moved by somebody else (%s)", r.EmailAddress, migration.AlreadyBeingMoved))
 		return
 	}
-	ch.refuse(r.Line, "", fmt.Sprintf("%s is in the live batch %q already (%s)", r.EmailAddress, batch, migration.DuplicateInOtherBatch))
+	ch.refuse(r.Line, "", fmt.Sprintf("%s "+how+" (%s)", r.EmailAddress, batch, migration.DuplicateInOtherBatch))
 }
 
 // credentials says what is missing to log in on either side; of is the row's user in

@@ -72,15 +72,18 @@ type Batches interface {
 	// records turned round by records; a Conflict while a pass of that batch is under way.
 	ReverseBatch(ctx context.Context, b *migration.Batch, of int64, turn func(migration.User) (migration.User, bool),
 		records func([]migration.FolderRecord) ([]migration.FolderRecord, error)) (int, error)
-	// MovedBack names a live batch, not stopped, that moves users of the batch (or the one of email)
-	// the other way; "" where there is none.
-	MovedBack(ctx context.Context, batchID int64, email string) (string, error)
+	// MovedBack answers a user of the batch (the one of email, where that is not empty) whose
+	// mailbox another live batch, not stopped, moves the other way, and that batch: who is
+	// "" where there is none, by where it is another organisation's.
+	MovedBack(ctx context.Context, b *migration.Batch, email string) (who, by string, err error)
 	AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error)
 	// TryUsers answers what AddUsers would, and keeps nothing.
 	TryUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error)
 	// LiveMailboxes answers which of the addresses are in another live batch, and its
 	// name: "" where it is another organisation's.
 	LiveMailboxes(ctx context.Context, b *migration.Batch, emails []string) (map[string]string, error)
+	// OppositeMailboxes answers likewise which of the users such a batch moves the other way.
+	OppositeMailboxes(ctx context.Context, b *migration.Batch, users []migration.User) (map[string]string, error)
 	BatchByName(ctx context.Context, orgID int64, name string) (migration.Batch, error)
 	ListBatches(ctx context.Context, orgID int64, after string, limit int) ([]migration.Batch, error)
 	// ScheduledBatches answers the batches of all organisations whose time to start or

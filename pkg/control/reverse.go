@@ -68,11 +68,14 @@ func (c *Control) mayReverse(ctx context.Context, b migration.Batch) error {
 // notMovedBack refuses to move mailboxes that another batch moves back: the two would
 // copy each other's copies.
 func (c *Control) notMovedBack(ctx context.Context, b migration.Batch, email string) error {
-	by, err := c.store.MovedBack(ctx, b.ID, email)
-	if err == nil && by != "" {
-		err = fault(migration.Conflict, "batch %q moves mailboxes of batch %q the other way: stop, complete or remove it first", by, b.Name)
+	who, by, err := c.store.MovedBack(ctx, &b, email)
+	switch {
+	case err != nil || who == "":
+		return err
+	case by == "":
+		return fault(migration.AlreadyBeingMoved, "%s is being moved by somebody else", who)
 	}
-	return err
+	return fault(migration.DuplicateInOtherBatch, "batch %q moves %s the other way, and each would copy the other's copies: stop, complete or remove it first", by, who)
 }
 
 // turned is a user of the batch in the other direction, between ends. The address stays

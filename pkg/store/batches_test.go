@@ -152,7 +152,6 @@ func testDuplicates(t *testing.T, open opener) {
 	if live, _ := s.LiveMailboxes(ctx, first, []string{"ann@example.org"}); len(live) != 0 {
 		t.Errorf("a batch is in its own way: %v", live)
 	}
-	a.batchBetween("back", a.target, a.source, due("ann@example.org")) // another mailbox: the other host
 	a.batchBetween("elsewhere", a.source, a.endpoint("third", 1, 1), due("ann@example.org"))
 
 	ann := a.user(first, "ann@example.org")

@@ -101,6 +101,44 @@ func benchImport(b *testing.B, place func() string) {
 	}
 }
 
+// BenchmarkImportOpposite is a file of 50,000 users between the endpoints of as many who
+// are moved the other way, all others.
+func BenchmarkImportOpposite(b *testing.B) { onBoth(b, benchImportOpposite) }
+
+func benchImportOpposite(b *testing.B, place func() string) {
+	for b.Loop() {
+		s, batch := benchWorld(b, place())
+		back := *batch
+		back.Name, back.SourceEndpoint, back.TargetEndpoint = "back", batch.TargetEndpoint, batch.SourceEndpoint
+		for _, x := range []struct {
+			unit  string
+			batch *migration.Batch
+		}{{"s/alone", batch}, {"s/opposite", &back}} {
+			start, asked := time.Now(), time.Duration(0)
+			_, err := s.CreateBatch(b.Context(), x.batch, func(yield func(migration.User, error) bool) {
+				var part []migration.User
+				for u, err := range rows(50_000, time.Time{}) {
+					u.EmailAddress = x.batch.Name + u.EmailAddress
+					u.UserName = x.batch.Name + u.UserName
+					if part = append(part, u); !yield(u, err) {
+						return
+					}
+				}
+				asking := time.Now()
+				if _, err := s.OppositeMailboxes(b.Context(), x.batch, part); err != nil {
+					b.Error(err)
+				}
+				asked = time.Since(asking)
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric((time.Since(start) - asked).Seconds(), x.unit)
+			b.ReportMetric(asked.Seconds(), x.unit+"-check")
+		}
+	}
+}
+
 // BenchmarkAdmit is one user at a time, of 50,000 that are due: admit, claim, finish.
 func BenchmarkAdmit(b *testing.B) { onBoth(b, benchAdmit) }
 

@@ -16,20 +16,23 @@ const liveElsewhere = ` JOIN batches ob ON ob.id = o.batch_id JOIN endpoints oe 
 	WHERE NOT o.removing AND NOT ob.removing AND o.status NOT IN ('Completed', 'CompletedWithWarnings')`
 
 // refuseDuplicates looks whether the target mailbox of any user of b is in another
-// live batch: the same address, or the same login, at the same host. Over all users
-// in one statement, because a check a row would be a third of an import's time.
+// live batch: the same address, or the same login, at the same host; or in one in the
+// other direction. Over all users in one statement, because a check a row would be a
+// third of an import's time.
 func (s *Store) refuseDuplicates(ctx context.Context, tx *sql.Tx, b *migration.Batch) error {
-	host, err := targetHost(ctx, tx, b)
+	e, err := hostsOf(ctx, tx, b)
 	if err != nil {
 		return err
 	}
-	if err := s.takeHost(ctx, tx, host); err != nil {
-		return err
+	for _, host := range slices.Compact([]string{min(e.source, e.target), max(e.source, e.target)}) {
+		if err := s.takeHost(ctx, tx, host); err != nil {
+			return err
+		}
 	}
 	for _, same := range []string{"email_key", "target_login"} {
 		var email, batch string
 		var orgID int64
-		err := tx.QueryRowContext(ctx, duplicateQuery(same), b.ID, host, b.OrgID).Scan(&email, &batch, &orgID)
+		err := tx.QueryRowContext(ctx, duplicateQuery(same), b.ID, e.target, b.OrgID).Scan(&email, &batch, &orgID)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 		case err != nil:
@@ -42,7 +45,7 @@ func (s *Store) refuseDuplicates(ctx context.Context, tx *sql.Tx, b *migration.B
 				fmt.Sprintf("%s is already in batch %q", email, batch), nil)
 		}
 	}
-	return nil
+	return s.refuseOpposite(ctx, tx, b, e)
 }
 
 // duplicateQuery finds a user of batch $1 that a live user elsewhere equals in a column.
@@ -52,27 +55,18 @@ func duplicateQuery(same string) string {
 			ORDER BY CASE WHEN ob.org_id = $3 THEN 0 ELSE 1 END, n.email LIMIT 1`
 }
 
-func targetHost(ctx context.Context, q querier, b *migration.Batch) (host string, err error) {
-	err = q.QueryRowContext(ctx, `SELECT host_key FROM endpoints WHERE org_id = $1 AND (id = $2 OR name = $3 AND $2 = 0)`,
-		b.OrgID, b.TargetEndpointID, b.TargetEndpoint).Scan(&host)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", notFound("there is no endpoint %q", b.TargetEndpoint)
-	}
-	return host, err
-}
-
 // LiveMailboxes tells which of these target addresses are in another live batch: its
 // name, or "" where it is another organisation's. b may be one that is not stored
 // yet; its endpoints count.
 func (s *Store) LiveMailboxes(ctx context.Context, b *migration.Batch, emails []string) (map[string]string, error) {
-	host, err := targetHost(ctx, s.r, b)
+	e, err := hostsOf(ctx, s.r, b)
 	if err != nil {
 		return nil, fmt.Errorf("look for live mailboxes: %w", err)
 	}
 	live := map[string]string{}
 	for part := range slices.Chunk(emails, askAtOnce) {
 		asked := map[string][]string{}
-		args := []any{b.ID, host}
+		args := []any{b.ID, e.target}
 		for _, e := range part {
 			k := addressKey(e)
 			if asked[k] == nil {

@@ -23,7 +23,7 @@ import (
 //   - AddUsers may hold rows of users for seconds: no admission touches the batch
 //     meanwhile.
 //   - Two imports of the same mailbox see nothing of each other: the last look for
-//     duplicates is one at a time for each target host.
+//     duplicates is one at a time for each host, of both sides.
 //   - An event's id is drawn before it can be seen, so a smaller id may turn up after
 //     a greater one. A trigger announces who is about to draw (see the schema), and
 //     readers stay below the announced.
@@ -90,7 +90,7 @@ func (s *Store) takeImport(ctx context.Context, tx *sql.Tx, batchID int64) error
 	return s.lock(ctx, tx, `pg_advisory_xact_lock($1)`, importLock.key(batchID))
 }
 
-// takeHost waits until no other import into a host looks for duplicates.
+// takeHost waits until no other import into a host, or out of it, looks for duplicates.
 func (s *Store) takeHost(ctx context.Context, tx *sql.Tx, host string) error {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(host)) // never fails

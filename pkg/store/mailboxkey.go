@@ -35,6 +35,11 @@ func loginKey(u *migration.User) string {
 	return login
 }
 
+// turnedLoginKey names the source mailbox at its host likewise.
+func turnedLoginKey(u *migration.User) string {
+	return loginKey(&migration.User{EmailAddress: u.EmailAddress, TargetUserName: u.UserName, TargetRoot: u.UserRoot})
+}
+
 // mailboxKey is the key of a mailbox's lease. The row outlives the user, so it does
 // not tell whose mailbox it was.
 func mailboxKey(host, login string) []byte {

@@ -107,22 +107,3 @@ func (im *importer) turnRound(ctx context.Context, users []migration.User, turn 
 	}
 	return len(turned), nil
 }
-
-// MovedBack answers the name of a live batch in the other direction, not stopped, that has
-// users of this one, or the one of that address where email is not empty; "" where there
-// is none.
-func (s *Store) MovedBack(ctx context.Context, batchID int64, email string) (name string, err error) {
-	err = s.r.QueryRowContext(ctx, `SELECT rb.name FROM batches b
-		JOIN batches rb ON rb.org_id = b.org_id AND rb.source_endpoint_id = b.target_endpoint_id AND rb.target_endpoint_id = b.source_endpoint_id
-		JOIN users u ON u.batch_id = b.id JOIN users r ON r.batch_id = rb.id AND r.email_key = u.email_key
-		WHERE b.id = $1 AND b.source_endpoint_id <> b.target_endpoint_id AND ($2 = '' OR u.email_key = $2) AND NOT rb.removing AND NOT r.removing
-			AND r.status NOT IN ('Completed', 'CompletedWithWarnings')
-			AND (NOT rb.stopped OR EXISTS (SELECT 1 FROM leases l WHERE l.user_id = r.id)) LIMIT 1`, batchID, addressKey(email)).Scan(&name)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("look for a batch in the other direction: %w", err)
-	}
-	return name, nil
-}

@@ -36,24 +36,32 @@ func testReverseBatch(t *testing.T, open opener) {
 	}
 	_, err := s.ReverseBatch(ctx, &back, b.ID, turn, records)
 	w.refused(err, migration.Conflict) // ann's pass runs
-	if name, err := s.MovedBack(ctx, b.ID, ""); err != nil || name != "" {
+	if _, name, err := s.MovedBack(ctx, b, ""); err != nil || name != "" {
 		t.Errorf("moved back by %q, error %v", name, err)
 	}
 	for _, l := range w.live() {
 		w.ok(s.Finish(ctx, l.Token, migration.UserState{Status: migration.UserStopped, FirstSyncedAt: noon}, migration.Totals{}, migration.Tally{}, nil, nil))
 	}
+	_, err = s.ReverseBatch(ctx, &back, b.ID, turn, records)
+	w.refused(err, migration.DuplicateInOtherBatch) // it may go on
+	stop := func(stopped bool) {
+		_, err := s.ChangeBatch(ctx, b.OrgID, b.ID, func(b *migration.Batch) error { b.Stopped = stopped; return nil })
+		w.ok(err)
+	}
+	stop(true)
 	n, err := s.ReverseBatch(ctx, &back, b.ID, turn, records)
 	w.ok(err)
 	if n != 2 {
 		t.Errorf("%d users, want ann and bob", n)
 	}
 	for email, want := range map[string]string{"": "back", "ann@example.org": "back", "eve@example.org": ""} {
-		if name, err := s.MovedBack(ctx, b.ID, email); err != nil || name != want {
+		if _, name, err := s.MovedBack(ctx, b, email); err != nil || name != want {
 			t.Errorf("%q is moved back by %q, error %v; want %q", email, name, err, want)
 		}
 	}
-	if name, err := s.MovedBack(ctx, back.ID, ""); err != nil || name != "pilot" {
-		t.Errorf("back is moved back by %q, error %v", name, err) // pilot is not stopped here
+	stop(false)
+	if _, name, err := s.MovedBack(ctx, &back, ""); err != nil || name != "pilot" {
+		t.Errorf("back is moved back by %q, error %v", name, err)
 	}
 	leases := w.admit(3)
 	if len(leases) != 2 {

@@ -59,6 +59,7 @@ func suite(t *testing.T, place func(t *testing.T) opener) {
 		{"create batch", testCreateBatch},
 		{"scheduled batches", testScheduledBatches},
 		{"duplicates", testDuplicates},
+		{"opposite directions", testOpposite},
 		{"add users", testAddUsers},
 		{"add many users", testAddManyUsers},
 		{"list users", testListUsers},

@@ -1,0 +1,182 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
+)
+
+// Two batches that move a mailbox to and fro would take each other's copies for new mail,
+// for ever. So a mailbox pair is in the other direction when the source of one is the
+// target of the other and the reverse: by the hosts, and by the logins on both or by the
+// address that the user goes by in both. It counts while it may run: whoever was stopped,
+// completed or is being removed is in nobody's way, and is looked at when it is started.
+
+// ends are the mail systems of a batch.
+type ends struct{ source, target string }
+
+func hostsOf(ctx context.Context, q querier, b *migration.Batch) (e ends, err error) {
+	for _, x := range []struct {
+		id   int64
+		name string
+		key  *string
+	}{{b.SourceEndpointID, b.SourceEndpoint, &e.source}, {b.TargetEndpointID, b.TargetEndpoint, &e.target}} {
+		err := q.QueryRowContext(ctx, `SELECT host_key FROM endpoints WHERE org_id = $1 AND (id = $2 OR name = $3 AND $2 = 0)`, b.OrgID, x.id, x.name).Scan(x.key)
+		if errors.Is(err, sql.ErrNoRows) {
+			return e, notFound("there is no endpoint %q", x.name)
+		}
+		if err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+}
+
+// inDirection are batches ob but $1, from host $2 to host $3.
+const inDirection = ` JOIN endpoints os ON os.id = ob.source_endpoint_id JOIN endpoints ot ON ot.id = ob.target_endpoint_id
+	WHERE ob.id <> $1 AND os.host_key = $2 AND ot.host_key = $3 AND NOT ob.removing`
+
+// liveOpposite joins a user o to such a batch, where its mailbox may be moved.
+const liveOpposite = ` JOIN batches ob ON ob.id = o.batch_id` + inDirection + ` AND NOT o.removing AND o.status NOT IN ('Completed', 'CompletedWithWarnings')
+	AND (NOT ob.stopped OR EXISTS (SELECT 1 FROM leases l WHERE l.user_id = o.id))`
+
+// sourceLogin is at the source what target_login is at the target: see loginKey.
+func sourceLogin(u string) string {
+	return `(CASE WHEN ` + u + `.user_name = '' THEN ` + u + `.email_key ELSE LOWER(` + u + `.user_name) END
+		|| CASE WHEN ` + u + `.user_root = '' THEN '' ELSE '` + "\n" + `' || ` + u + `.user_root END)`
+}
+
+// oppositeUsers finds users of batch $1, or the one of the address $4, that a live user in
+// the other direction has the same address as, or the same two logins.
+func oppositeUsers(same string) string {
+	return `SELECT n.email, ob.name, ob.org_id FROM users n JOIN users o ON ` + same + liveOpposite + `
+		AND n.batch_id = $1 AND ($4 = '' OR n.email_key = $4) ORDER BY CASE WHEN ob.org_id = $5 THEN 0 ELSE 1 END, n.email LIMIT 1`
+}
+
+var (
+	sameAddress = `o.email_key = n.email_key`
+	crossLogins = `o.target_login = ` + sourceLogin("n") + ` AND ` + sourceLogin("o") + ` = n.target_login`
+)
+
+// MovedBack answers a user of a batch, or the one of that address where email is not
+// empty, whose mailbox another live batch moves the other way, and that batch: who is ""
+// where there is none, by where it is another organisation's.
+func (s *Store) MovedBack(ctx context.Context, b *migration.Batch, email string) (who, by string, err error) {
+	e, err := hostsOf(ctx, s.r, b)
+	if err != nil {
+		return "", "", fmt.Errorf("look for a batch in the other direction: %w", err)
+	}
+	return s.movedBack(ctx, s.r, b, e, email)
+}
+
+func (s *Store) movedBack(ctx context.Context, q querier, b *migration.Batch, e ends, email string) (who, by string, err error) {
+	there, err := anyInDirection(ctx, q, b, ends{e.target, e.source})
+	if err != nil || !there {
+		return "", "", err
+	}
+	ways := []string{sameAddress, crossLogins}
+	if e.source == e.target {
+		ways = ways[1:] // the address is one mailbox's, of whatever batch
+	}
+	for _, same := range ways {
+		var orgID int64
+		err := q.QueryRowContext(ctx, oppositeUsers(same), b.ID, e.target, e.source, addressKey(email), b.OrgID).Scan(&who, &by, &orgID)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return "", "", fmt.Errorf("look for a batch in the other direction: %w", err)
+		}
+		if orgID != b.OrgID {
+			by = ""
+		}
+		return who, by, nil
+	}
+	return "", "", nil
+}
+
+// anyInDirection spares the look at users where there is no such batch: nearly always.
+func anyInDirection(ctx context.Context, q querier, b *migration.Batch, e ends) (there bool, err error) {
+	err = q.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM batches ob`+inDirection+`)`, b.ID, e.source, e.target).Scan(&there)
+	if err != nil {
+		err = fmt.Errorf("look for a batch in the other direction: %w", err)
+	}
+	return there, err
+}
+
+// refuseOpposite looks whether any mailbox of b, which may run, is moved the other way.
+func (s *Store) refuseOpposite(ctx context.Context, tx *sql.Tx, b *migration.Batch, e ends) error {
+	if b.Stopped {
+		return nil
+	}
+	who, by, err := s.movedBack(ctx, tx, b, e, "")
+	switch {
+	case err != nil || who == "":
+		return err
+	case by == "":
+		return migration.NewFault(migration.AlreadyBeingMoved, migration.ScopeUser, "", fmt.Sprintf("%s is already being moved", who), nil)
+	}
+	return migration.NewFault(migration.DuplicateInOtherBatch, migration.ScopeUser, "", fmt.Sprintf("%s is moved the other way by batch %q", who, by), nil)
+}
+
+// OppositeMailboxes tells which of these users, by address, would be moved the other way
+// by another live batch: its name, or "" where it is another organisation's. b may be one
+// that is not stored yet.
+func (s *Store) OppositeMailboxes(ctx context.Context, b *migration.Batch, users []migration.User) (map[string]string, error) {
+	found := map[string]string{}
+	e, err := hostsOf(ctx, s.r, b)
+	if err != nil {
+		return nil, fmt.Errorf("look for a batch in the other direction: %w", err)
+	}
+	if there, err := anyInDirection(ctx, s.r, b, ends{e.target, e.source}); err != nil || !there || b.Stopped {
+		return nil, err
+	}
+	for part := range slices.Chunk(users, askAtOnce/2) {
+		args := []any{b.ID, e.target, e.source}
+		for i := range part {
+			args = append(args, addressKey(part[i].EmailAddress))
+		}
+		for i := range part {
+			args = append(args, turnedLoginKey(&part[i]))
+		}
+		type way struct{ address, target, source string }
+		live := map[way]string{}
+		err := each(ctx, s.r, func(rows *sql.Rows) error {
+			var w way
+			var batch string
+			var orgID int64
+			if err := rows.Scan(&w.address, &w.target, &w.source, &batch, &orgID); err != nil {
+				return err
+			}
+			if orgID != b.OrgID {
+				batch = ""
+			}
+			for _, key := range []way{{address: w.address}, {target: w.target, source: w.source}} {
+				if live[key] == "" {
+					live[key] = batch
+				}
+			}
+			return nil
+		}, `SELECT o.email_key, o.target_login, `+sourceLogin("o")+`, ob.name, ob.org_id FROM users o`+liveOpposite+`
+			AND (o.email_key IN (`+values(4, len(part))+`) OR o.target_login IN (`+values(4+len(part), len(part))+`))`, args...)
+		if err != nil {
+			return nil, fmt.Errorf("look for a batch in the other direction: %w", err)
+		}
+		for i := range part {
+			keys := []way{{target: turnedLoginKey(&part[i]), source: loginKey(&part[i])}}
+			if e.source != e.target {
+				keys = append(keys, way{address: addressKey(part[i].EmailAddress)})
+			}
+			for _, key := range keys {
+				if batch, is := live[key]; is && found[part[i].EmailAddress] == "" {
+					found[part[i].EmailAddress] = batch
+				}
+			}
+		}
+	}
+	return found, nil
+}
