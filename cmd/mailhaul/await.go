@@ -63,7 +63,7 @@ func newBatchNow(g *global, verb, short, done string, look func(context.Context,
 		if len(asked) == 0 {
 			return &exitError{exitExceptions, fmt.Errorf("batch %s: no user takes part in a %s now (mailhaul user list --batch %s)", name, verb, name)}
 		}
-		good, err := g.await(ctx, c, name, asked, before, look)
+		good, err := g.await(ctx, c, verb, name, asked, before, look)
 		if err != nil {
 			return err
 		}
@@ -89,10 +89,13 @@ func takesPart(u client.User) bool {
 
 // await looks until all that are asked of have a newer stamp than before, or no pass
 // is left that could bring one; it returns how many went well.
-func (g *global) await(ctx context.Context, c *client.Client, name string, asked map[string]bool, before stamps,
+func (g *global) await(ctx context.Context, c *client.Client, verb, name string, asked map[string]bool, before stamps,
 	look func(context.Context, *client.Client, string) (stamps, error),
 ) (good int, err error) {
+	shown := g.gauge(verb, ofUsers)
+	defer shown.end()
 	for idle := 0; ; {
+		asking := time.Now()
 		now, err := look(ctx, c, name)
 		if err != nil && !errors.Is(err, client.ErrUnreachable) {
 			return 0, err
@@ -107,6 +110,7 @@ func (g *global) await(ctx context.Context, c *client.Client, name string, asked
 				}
 			}
 		}
+		shown.set(int64(fresh), int64(len(asked)))
 		if err == nil && fresh == len(asked) {
 			return good, nil
 		}
@@ -122,7 +126,8 @@ func (g *global) await(ctx context.Context, c *client.Client, name string, asked
 		if idle == idleLooks {
 			return good, nil
 		}
-		if err := g.pause(ctx); err != nil {
+		// The list of a large batch takes its time, of the API too.
+		if err := g.pauseFor(ctx, max(g.every, 5*time.Since(asking))); err != nil {
 			return 0, err
 		}
 	}

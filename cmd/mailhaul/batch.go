@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -191,6 +190,19 @@ func (g *global) csv(f csvFlags) (name string, content []byte, err error) {
 	return filepath.Base(f.file), content, usageError(err)
 }
 
+// longFile is from where on an upload is shown.
+const longFile = 256 << 10
+
+// sending is c showing how much of a file is sent. What comes after that, the file's
+// check and its import, has no measure of its own: the time goes on.
+func (g *global) sending(c *client.Client, file []byte) (shown *client.Client, done func()) {
+	if len(file) < longFile {
+		return c, func() {}
+	}
+	sent := g.gauge("sent to be imported:", ofBytes)
+	return c.Sending(sent.set), sent.end
+}
+
 func newBatchCreate(g *global) *cobra.Command {
 	var spec client.BatchSpec
 	var f csvFlags
@@ -225,10 +237,14 @@ func newBatchCreate(g *global) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		c, done := g.sending(c, content)
 		if !dryRun {
-			return g.emitBatch(c.CreateBatch(cmd.Context(), spec, fileName, content))
+			b, err := c.CreateBatch(cmd.Context(), spec, fileName, content)
+			done()
+			return g.emitBatch(b, err)
 		}
 		res, err := c.CheckBatch(cmd.Context(), spec, fileName, content)
+		done()
 		if err != nil {
 			return err
 		}
@@ -378,11 +394,13 @@ func newBatchAddUsers(g *global) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		c, done := g.sending(c, content)
 		add := c.AddUsers
 		if dryRun {
 			add = c.CheckUsers
 		}
 		res, err := add(cmd.Context(), args[0], client.BatchSpec{Encoding: f.encoding, AllowUnknownColumns: f.anyColumns}, fileName, content)
+		done()
 		if err != nil {
 			return err
 		}
@@ -398,69 +416,11 @@ func newBatchAddUsers(g *global) *cobra.Command {
 	return cmd
 }
 
-func newBatchDelete(g *global) *cobra.Command {
-	var r client.Removal
-	var timeout time.Duration
-	cmd := &cobra.Command{Use: "delete NAME", Short: "Remove a batch with its passwords and records", Args: cobra.ExactArgs(1)}
-	cmd.Flags().BoolVar(&r.Force, "force", false, "whatever was synced, without further questions")
-	cmd.Flags().StringVar(&r.Confirm, "confirm", "", "the batch's name, in place of the question")
-	cmd.Flags().BoolVar(&r.KeepReport, "keep-report", false, "keep a final report")
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long to wait for passes that are ending")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := g.client()
-		if err != nil {
-			return err
-		}
-		if !r.Force && r.Confirm == "" && terminal(g.in) {
-			if r.Confirm, err = g.ask(fmt.Sprintf("Batch %s is removed with its passwords and records. Type its name to go on: ", args[0])); err != nil {
-				return err
-			}
-		}
-		gone, err := c.RemoveBatch(cmd.Context(), args[0], r)
-		if err != nil {
-			return err
-		}
-		if !gone {
-			if err := g.untilGone(cmd.Context(), c, args[0], timeout); err != nil {
-				return err
-			}
-		}
-		g.say("batch %s removed", args[0])
-		return nil
-	}
-	return cmd
-}
-
-func (g *global) ask(question string) (string, error) {
-	_, _ = fmt.Fprint(g.err, question)
-	answer, err := bufio.NewReader(g.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", err
-	}
-	return strings.TrimSpace(answer), nil
-}
-
-// untilGone waits until the passes of a removed batch have ended.
-func (g *global) untilGone(ctx context.Context, c *client.Client, name string, timeout time.Duration) error {
-	g.say("passes are ending")
-	late := time.Now().Add(timeout)
-	for time.Now().Before(late) {
-		var p *client.Problem
-		if _, err := c.Batch(ctx, name); errors.As(err, &p) && p.Status == 404 {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if err := g.pause(ctx); err != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("batch %s is being removed: a pass of it has not ended yet", name)
-}
-
 // pause waits until it is time to look again.
-func (g *global) pause(ctx context.Context) error {
-	t := time.NewTimer(g.every)
+func (g *global) pause(ctx context.Context) error { return g.pauseFor(ctx, g.every) }
+
+func (g *global) pauseFor(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():

@@ -194,7 +194,7 @@ func (c *Client) upload(ctx context.Context, path []string, query url.Values, sp
 	if err != nil {
 		return fmt.Errorf("make the request: %w", err)
 	}
-	k := call{method: http.MethodPost, path: path, query: query, body: body.Bytes(), contentType: form.FormDataContentType()}
+	k := call{upload: true, method: http.MethodPost, path: path, query: query, body: body.Bytes(), contentType: form.FormDataContentType()}
 	_, err = c.json(ctx, k, nil, out)
 	return err
 }

@@ -44,6 +44,15 @@ type Client struct {
 	org   string
 	http  *http.Client
 	wait  func(ctx context.Context) error
+	sends func(sent, total int64)
+}
+
+// Sending returns a client that tells how much of an upload is sent; an attempt that has
+// to be made again begins anew.
+func (c *Client) Sending(tell func(sent, total int64)) *Client {
+	out := *c
+	out.sends = tell
+	return &out
 }
 
 // New returns a client; it connects to nothing yet.
@@ -91,6 +100,7 @@ type call struct {
 	contentType string
 	accept      string
 	lastEventID string
+	upload      bool
 }
 
 // attempts is how often a request is made where the connection is refused.
@@ -131,6 +141,13 @@ func (c *Client) once(ctx context.Context, target, key string, k call) (*http.Re
 	if err != nil {
 		return nil, err
 	}
+	if k.upload && c.sends != nil {
+		req.GetBody = func() (io.ReadCloser, error) {
+			body := &counted{Reader: bytes.NewReader(k.body), tell: func(n int64) { c.sends(n, int64(len(k.body))) }}
+			return io.NopCloser(body), nil // the length is set already
+		}
+		req.Body, _ = req.GetBody()
+	}
 	if !c.token.Empty() {
 		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 	}
@@ -142,6 +159,22 @@ func (c *Client) once(ctx context.Context, target, key string, k call) (*http.Re
 		}
 	}
 	return c.http.Do(req)
+}
+
+// counted tells how much of it was read.
+type counted struct {
+	io.Reader
+	n    int64
+	tell func(int64)
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if n > 0 {
+		c.n += int64(n)
+		c.tell(c.n)
+	}
+	return n, err
 }
 
 // answer turns a status that is no success into a *Problem.
