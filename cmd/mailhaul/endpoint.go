@@ -91,6 +91,9 @@ var endpointColumns = []column[client.Endpoint]{
 	{"TEST MAILBOX", func(e client.Endpoint) string { return e.TestMailbox }},
 	{"CREATED", func(e client.Endpoint) string { return when(&e.CreatedAt) }},
 	{"SCOPE", scopeColumn},
+	{"NAMESPACES", func(e client.Endpoint) string {
+		return strings.Join(append([]string{"personal"}, e.Namespaces...), " ")
+	}},
 	{"BYTES TODAY", func(e client.Endpoint) string { return size(e.BytesToday) }},
 	{"REASON", func(e client.Endpoint) string {
 		switch {
@@ -108,6 +111,8 @@ var endpointColumns = []column[client.Endpoint]{
 		return e.Parked.Remedy
 	}},
 }
+
+const namespacesHelp = "whose folders belong to a mailbox beside its own: others (other users' that it may see), shared (public ones)"
 
 // endpointFlags are those of create and set.
 type endpointFlags struct {
@@ -132,6 +137,7 @@ func (f *endpointFlags) add(cmd *cobra.Command) {
 	fl.IntVar(&f.MaxConcurrentIncrementalSyncs, "max-concurrent-incremental-syncs", 0, "of those, resyncs (10)")
 	fl.IntVar(&f.ConnectionsPerMailbox, "connections-per-mailbox", 0, "connections at once for one mailbox, 1 to 16 (1)")
 	fl.BoolVar(&f.Compress, "compress", false, "compress connections where the server can do it (RFC 4978): for slow lines")
+	fl.StringSliceVar(&f.Namespaces, "namespaces", nil, namespacesHelp)
 	fl.StringVar(&f.Hours, "hours", "", "when it may be used, such as 'Mon-Fri 20:00-06:00, Sat-Sun 00:00-24:00 Europe/Berlin' (always; zone UTC)")
 	fl.Var(bytesFlag{&f.DailyBytes}, "daily-bytes", "bytes of messages a day (UTC), such as 2500M; 0 for no limit")
 	fl.Var(mailboxBytes{bytesFlag{&f.DailyBytesPerMailbox}}, "daily-bytes-per-mailbox", "bytes of messages a day (UTC) for each mailbox, or none; 0 for what the preset knows")
@@ -185,6 +191,7 @@ func newEndpointSet(g *global) *cobra.Command {
 			"max-concurrent-incremental-syncs": func() { in.MaxConcurrentIncrementalSyncs = &f.MaxConcurrentIncrementalSyncs },
 			"connections-per-mailbox":          func() { in.ConnectionsPerMailbox = &f.ConnectionsPerMailbox },
 			"compress":                         func() { in.Compress = &f.Compress },
+			"namespaces":                       func() { in.Namespaces = &f.Namespaces },
 			"hours":                            func() { in.Hours = &f.Hours },
 			"daily-bytes":                      func() { in.DailyBytes = &f.DailyBytes },
 			"daily-bytes-per-mailbox":          func() { in.DailyBytesPerMailbox = &f.DailyBytesPerMailbox },

@@ -25,6 +25,7 @@ type pairFlags struct {
 	exclude, include               []string
 	since, before                  string
 	mapFolders                     []migration.FolderRule
+	namespaces                     []string
 	allowPlaintext                 bool
 	sourceTrust, targetTrust       migration.Trust
 }
@@ -49,6 +50,7 @@ func (p *pairFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&p.exclude, "exclude", nil, "folder to leave out: a name, a glob or a token such as #Junk# (repeatable)")
 	f.StringArrayVar(&p.include, "include", nil, "only this folder, likewise (repeatable)")
 	f.Var(&folderRules[migration.FolderRule]{to: &p.mapFolders}, "map-folder", mapFolderHelp+" (repeatable)")
+	f.StringSliceVar(&p.namespaces, "namespaces", nil, namespacesHelp+"; of the source")
 	f.StringVar(&p.since, "since", "", sinceHelp)
 	f.StringVar(&p.before, "before", "", beforeHelp)
 	for side, t := range map[string]*migration.Trust{"source": &p.sourceTrust, "target": &p.targetTrust} {
@@ -74,6 +76,9 @@ func (p *pairFlags) pair(g *global) (app.Pair, error) {
 	target, err := p.account(g, "target", p.target, p.targetPassword, p.targetTrust)
 	if err != nil {
 		return app.Pair{}, usageError(err)
+	}
+	if source.Namespaces, err = migration.CheckNamespaces(p.namespaces); err != nil {
+		return app.Pair{}, usageError(fmt.Errorf("--namespaces: %w", err))
 	}
 	out := app.Pair{Source: source, Target: target, StateFile: p.state, Include: p.include, Exclude: p.exclude, MapFolders: p.mapFolders}
 	if problems := migration.FolderRuleProblems(p.mapFolders); problems != nil {

@@ -59,7 +59,7 @@ func (d dialer) opener(b budgets) func(a pass.Account) mailbox.Opener {
 	return func(a pass.Account) mailbox.Opener {
 		return imapmail.NewOpener(imapmail.Account{
 			Host: a.Host, Port: a.Port, Security: a.Security, Trust: a.Trust, User: a.User, AuthorizationID: a.AuthorizationID,
-			Password: a.Password, Side: a.Side, Root: a.Root, Compress: a.Compress, Quirks: quirksOf(a.Preset),
+			Password: a.Password, Side: a.Side, Root: a.Root, Compress: a.Compress, Namespaces: a.Namespaces, Quirks: quirksOf(a.Preset),
 		}, imapmail.Options{Dial: d, Pace: b.Bytes(a.EndpointID)})
 	}
 }

@@ -114,6 +114,8 @@ type EndpointSpec struct {
 	DailyBytesPerMailbox          int64  `json:"dailyBytesPerMailbox,omitempty" doc:"bytes of messages a day (UTC) for each mailbox; 0: what the preset knows, -1: no limit"`
 	BytesPerSecond                int64  `json:"bytesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
 	MessagesPerSecond             int64  `json:"messagesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
+
+	Namespaces []string `json:"namespaces,omitempty" nullable:"true" doc:"whose folders belong to a mailbox beside its own: others (other users' that it may see), shared (public ones); absent: none"`
 }
 
 // NewEndpoint asks for an endpoint.
@@ -145,6 +147,8 @@ type EndpointChange struct {
 	DailyBytesPerMailbox          *int64  `json:"dailyBytesPerMailbox,omitempty" doc:"bytes of messages a day (UTC) for each mailbox; 0: what the preset knows, -1: no limit"`
 	BytesPerSecond                *int64  `json:"bytesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
 	MessagesPerSecond             *int64  `json:"messagesPerSecond,omitempty" doc:"over the whole fleet; 0: no limit"`
+
+	Namespaces *[]string `json:"namespaces,omitempty" doc:"others, shared, in place of those before"`
 }
 
 // Endpoint is an endpoint; secrets are never told.
@@ -175,6 +179,8 @@ type Endpoint struct {
 	Resting                       *Resting  `json:"resting,omitempty" doc:"set outside its hours, and when the bytes of the day are used up"`
 	CreatedAt                     time.Time `json:"createdAt" doc:"when it was made"`
 	Parked                        *Parked   `json:"parked,omitempty" doc:"set while the endpoint rests after a fault of its own"`
+
+	Namespaces []string `json:"namespaces" nullable:"false" doc:"whose folders belong to a mailbox beside its own: others, shared"`
 
 	Scope *ScopeSize `json:"scope,omitempty" doc:"how many mailboxes may move; absent: every mailbox"`
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -63,7 +64,7 @@ func TestEndpointSpecs(t *testing.T) {
 		},
 	} {
 		got := tt.in
-		if err := completeEndpointSpec(&got); err != nil || got != tt.want {
+		if err := completeEndpointSpec(&got); err != nil || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: got %+v, %v, want %+v", name, got, err, tt.want)
 		}
 	}

@@ -158,6 +158,10 @@ func completeEndpointSpec(s *migration.EndpointSpec) error {
 	if err := completeTrust(s); err != nil {
 		return err
 	}
+	var err error
+	if s.Namespaces, err = migration.CheckNamespaces(s.Namespaces); err != nil {
+		return fault(migration.InvalidArgument, "%v", err)
+	}
 	return checkEndpointSpec(s)
 }
 

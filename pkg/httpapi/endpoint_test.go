@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -39,6 +40,12 @@ func TestEndpoints(t *testing.T) {
 	if got = e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"connectionsPerMailbox": 4}, 200); made["connectionsPerMailbox"] != 1.0 || got["connectionsPerMailbox"] != 4.0 {
 		t.Errorf("connections: made with %v, changed to %v", made["connectionsPerMailbox"], got["connectionsPerMailbox"])
 	}
+	for _, asked := range []string{"shared others shared", ""} {
+		got := e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"namespaces": strings.Fields(asked)}, 200)["namespaces"]
+		if want := map[bool]string{true: "[]", false: "[others shared]"}[asked == ""]; fmt.Sprint(got) != want {
+			t.Errorf("namespaces %q are kept as %v, want %s", asked, got, want)
+		}
+	}
 	res := e.as(admin, "POST", inDefault+"/endpoints/old/test", map[string]any{"user": "bob@example.com"}, 200)
 	if stages := res["stages"].([]any); res["ok"] != true || stages[len(stages)-1].(map[string]any)["name"] != "administrator" {
 		t.Errorf("test: %v", res)
@@ -71,6 +78,7 @@ func TestEndpoints(t *testing.T) {
 		"daily bytes":        {"name": "a", "host": "x", "dailyBytes": -1},
 		"many connections":   {"name": "a", "host": "x", "connectionsPerMailbox": 17},
 		"more than it lets":  {"name": "a", "preset": "gmail", "auth": "password", "connectionsPerMailbox": 16},
+		"no namespace":       {"name": "a", "host": "x", "namespaces": []string{"public"}},
 		"unknown field":      {"name": "a", "host": "x", "colour": "red"},
 	} {
 		if p := e.as(admin, "POST", inDefault+"/endpoints", body, 422); p["code"] != "InvalidArgument" {

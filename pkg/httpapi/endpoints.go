@@ -129,6 +129,7 @@ func applyEndpoint(s *migration.EndpointSpec, c client.EndpointChange) {
 	set(&s.MaxConcurrentIncrementalSyncs, c.MaxConcurrentIncrementalSyncs)
 	set(&s.ConnectionsPerMailbox, c.ConnectionsPerMailbox)
 	set(&s.Compress, c.Compress)
+	set(&s.Namespaces, c.Namespaces)
 	if c.Hours != nil {
 		s.Hours = migration.Hours(*c.Hours)
 	}

@@ -85,7 +85,7 @@ func endpointWire(e migration.Endpoint) client.Endpoint {
 		TLSPin: e.TLSPin, TLSInsecure: e.TLSInsecure,
 		LoginTemplate: e.LoginTemplate, AdminUser: e.AdminUser, AdminPasswordSet: len(e.AdminSecret) > 0, TestMailbox: e.TestMailbox,
 		MaxConcurrentMigrations: e.MaxConcurrentMigrations, MaxConcurrentIncrementalSyncs: e.MaxConcurrentIncrementalSyncs,
-		ConnectionsPerMailbox: e.ConnectionsPerMailbox, Compress: e.Compress,
+		ConnectionsPerMailbox: e.ConnectionsPerMailbox, Compress: e.Compress, Namespaces: list(e.Namespaces),
 		Hours: string(e.Hours), DailyBytes: e.DailyBytes, DailyBytesPerMailbox: e.DailyBytesPerMailbox, BytesPerSecond: e.BytesPerSecond, MessagesPerSecond: e.MessagesPerSecond,
 		CreatedAt: e.CreatedAt.UTC(),
 	}
@@ -112,7 +112,7 @@ func endpointSpec(s client.EndpointSpec) migration.EndpointSpec {
 		Trust:         migration.Trust{TLSPin: s.TLSPin, TLSInsecure: s.TLSInsecure},
 		LoginTemplate: s.LoginTemplate, AdminUser: s.AdminUser, TestMailbox: s.TestMailbox,
 		MaxConcurrentMigrations: s.MaxConcurrentMigrations, MaxConcurrentIncrementalSyncs: s.MaxConcurrentIncrementalSyncs,
-		ConnectionsPerMailbox: s.ConnectionsPerMailbox, Compress: s.Compress,
+		ConnectionsPerMailbox: s.ConnectionsPerMailbox, Compress: s.Compress, Namespaces: s.Namespaces,
 		Hours: migration.Hours(s.Hours), DailyBytes: s.DailyBytes, DailyBytesPerMailbox: s.DailyBytesPerMailbox, BytesPerSecond: s.BytesPerSecond, MessagesPerSecond: s.MessagesPerSecond,
 	}
 }

@@ -71,6 +71,10 @@ func (s *session) Append(ctx context.Context, name string, mode mailbox.AppendMo
 		return nil, migration.NewFault(migration.SourceChanged, migration.ScopeFolder, s.account.Side,
 			fmt.Sprintf("append to %q: the name is too long", name), nil)
 	}
+	if n := s.namespaceOf(name); n != nil && !n.allowed {
+		return nil, migration.NewFault(migration.AuthorizationMissing, migration.ScopeFolder, s.account.Side,
+			fmt.Sprintf("append to %q: it lies in namespace %q, which the endpoint does not allow (namespaces %s)", name, n.prefix, n.kind), nil)
+	}
 	a := &appender{
 		session: s, pipe: s.pipe, folder: folder, name: name, mode: mode,
 		// Only where every literal goes ahead: else a NO could be the answer to the

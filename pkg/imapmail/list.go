@@ -47,6 +47,9 @@ func (s *session) List(ctx context.Context) ([]mailbox.Folder, error) {
 	if err != nil {
 		return nil, s.answered(err, opList, what)
 	}
+	if rows, err = s.listOthers(ctx, rows, options); err != nil {
+		return nil, err
+	}
 	s.settle()
 	folders := s.folders(rows, subscriptions)
 	if s.account.Root != "" && s.account.Side == migration.Source && len(folders) == 0 {
@@ -54,7 +57,7 @@ func (s *session) List(ctx context.Context) ([]mailbox.Folder, error) {
 		return nil, migration.NewFault(migration.AuthorizationMissing, migration.ScopeUser, s.account.Side,
 			fmt.Sprintf("%s: there is no folder %q (UserRoot), or %q may not see it", what, s.account.Root, s.account.User), nil)
 	}
-	if s.account.Root == "" && len(folders) == 0 {
+	if s.account.Root == "" && s.noneOwn(folders) {
 		return nil, s.noMailbox()
 	}
 	if err := s.statuses(folders); err != nil {
@@ -101,7 +104,11 @@ func (s *session) folders(rows []*imap.ListData, subscriptions *lsub) []mailbox.
 		if s.account.Root != "" && row.Mailbox == s.account.Root {
 			f.Name = "INBOX"
 		}
+		foreign := s.namespaceOf(f.Name) != nil
 		f.Path = s.path(f.Name, delimiter(row.Delim))
+		if foreign {
+			f.Path = split(f.Name, delimiter(row.Delim))
+		}
 		for _, attribute := range row.Attrs {
 			switch attribute {
 			case imap.MailboxAttrNoSelect, imap.MailboxAttrNonExistent:
@@ -109,7 +116,7 @@ func (s *session) folders(rows []*imap.ListData, subscriptions *lsub) []mailbox.
 			case imap.MailboxAttrSubscribed:
 				f.Subscribed = true
 			default:
-				if r, ok := roles[attribute]; ok {
+				if r, ok := roles[attribute]; ok && (!foreign || r == mailbox.RoleAll) {
 					f.Role = r
 				}
 			}
@@ -125,6 +132,7 @@ func (s *session) folders(rows []*imap.ListData, subscriptions *lsub) []mailbox.
 		}
 		out = append(out, f)
 	}
+	s.tellApart(out)
 	slices.SortStableFunc(out, func(a, b mailbox.Folder) int { return strings.Compare(a.Name, b.Name) })
 	return slices.CompactFunc(out, func(a, b mailbox.Folder) bool { return a.Name == b.Name })
 }
@@ -160,7 +168,8 @@ var roles = map[imap.MailboxAttr]mailbox.Role{
 	imap.MailboxAttrAll:     mailbox.RoleAll,
 }
 
-// own reports whether a name is of the personal namespace, or below the root.
+// own reports whether a name is of the personal namespace, of another that is asked for,
+// or below the root.
 func (s *session) own(name string) bool {
 	if name == "" || name == s.naming.Prefix {
 		return false
@@ -168,9 +177,8 @@ func (s *session) own(name string) bool {
 	if s.account.Root != "" {
 		return name == s.account.Root || strings.HasPrefix(name, s.naming.Prefix)
 	}
-	return !slices.ContainsFunc(s.others, func(prefix string) bool {
-		return strings.HasPrefix(name, prefix) || name == strings.TrimSuffix(prefix, s.naming.Delimiter)
-	})
+	n := s.namespaceOf(name)
+	return n == nil || n.allowed
 }
 
 // path splits a name into its parts, without the namespace's prefix.

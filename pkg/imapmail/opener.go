@@ -24,6 +24,9 @@ type Account struct {
 	// Root is the folder, "/" between its parts, that stands for the whole mailbox:
 	// only it and what is below it is seen, and it is what INBOX means. "" for all.
 	Root string
+	// Namespaces are those beside the personal one that are listed and may be written to:
+	// migration.OtherUsers, migration.SharedFolders.
+	Namespaces []string
 	// Compress has the connection compressed (RFC 4978) where the server can do it.
 	Compress bool
 	Quirks

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
@@ -26,7 +25,7 @@ type session struct {
 	root      *imapclient.ListCommand
 	naming    mailbox.Naming
 	greeting  string
-	others    []string // prefixes that are not the user's own
+	others    []namespace // that are not the user's own
 	pipe      *pipe
 	tags      int
 	asked     bool // the server has asked for a literal: it takes our APPEND lines
@@ -115,21 +114,6 @@ func (s *session) settle() {
 			s.account.Root = strings.ReplaceAll(s.account.Root, "/", s.naming.Delimiter)
 		}
 		s.naming.Prefix = s.account.Root + s.naming.Delimiter
-	}
-}
-
-func (s *session) namespaces(data *imap.NamespaceData) {
-	if len(data.Personal) > 0 {
-		s.naming.Prefix = readableName(data.Personal[0].Prefix)
-		s.naming.Delimiter = delimiter(data.Personal[0].Delim)
-	}
-	for _, list := range [][]imap.NamespaceDescriptor{data.Other, data.Shared} {
-		for _, d := range list {
-			if d.Prefix != "" {
-				s.others = append(s.others, readableName(d.Prefix))
-				s.naming.Others = s.others
-			}
-		}
 	}
 }
 

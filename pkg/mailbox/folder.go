@@ -80,22 +80,43 @@ func (s Selected) Keeps(f Flags) Flags {
 type Naming struct {
 	Prefix    string // of the personal namespace, with its delimiter, such as "INBOX."
 	Delimiter string // one character; "" where the server has no hierarchy
+	// Others are the prefixes of namespaces that are not listed, and in which nothing may
+	// be made: other users' and shared ones, where they are not asked for.
+	Others []string
 	// Forbidden are characters that the server refuses inside a part of a name.
 	Forbidden string
 	// FoldsCase says that names that differ only in case are one folder.
 	FoldsCase bool
 	// TrimsNames says that no part of a name may begin or end with a space.
 	TrimsNames bool
-	// Others are the prefixes of namespaces that are not listed: other users', and shared.
-	Others []string
 }
 
-// Join spells path the way the server does. Parts must not hold the delimiter.
+// Join spells path the way the server does. Parts must not hold the delimiter. What
+// would lie in a namespace of Others is given another first part.
 func (n Naming) Join(path []string) string {
+	name := n.Plain(path)
+	for _, first := range []string{path[0] + " (2)", "_" + path[0]} {
+		if !n.isOthers(name) {
+			break
+		}
+		name = n.Plain(append([]string{first}, path[1:]...))
+	}
+	return name
+}
+
+// Plain is Join without regard to Others.
+func (n Naming) Plain(path []string) string {
 	if len(path) == 1 && strings.EqualFold(path[0], "INBOX") {
 		return "INBOX"
 	}
 	return n.Prefix + strings.Join(path, n.Delimiter)
+}
+
+func (n Naming) isOthers(name string) bool {
+	return slices.ContainsFunc(n.Others, func(prefix string) bool {
+		whole := strings.TrimSuffix(prefix, n.Delimiter)
+		return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) || strings.EqualFold(name, whole)
+	})
 }
 
 // Caps is what a server can do beyond RFC 3501, after login.

@@ -203,7 +203,7 @@ func (a *assigner) isFree(name string) bool {
 }
 
 func (a *assigner) give(x assignment, c claim, children bool) {
-	x.renamed = x.target != a.naming.Join(x.source.Path)
+	x.renamed = x.target != a.naming.Plain(x.source.Path)
 	a.taken[foldName(x.target, a.naming)] = c
 	if children {
 		a.moved[pathKey(x.source.Path)] = x.target

@@ -1,6 +1,10 @@
 package migration
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Security is how a connection is protected.
 type Security string
@@ -55,6 +59,10 @@ type EndpointSpec struct {
 	// smaller one of both endpoints counts. A pass is one pass in every limit.
 	ConnectionsPerMailbox int
 
+	// Namespaces are those beside the personal one whose folders belong to the mailbox too
+	// (OtherUsers, SharedFolders).
+	Namespaces []string
+
 	// Compress has connections compressed (RFC 4978) where the server can do it.
 	Compress bool
 
@@ -67,6 +75,22 @@ type EndpointSpec struct {
 	DailyBytesPerMailbox int64
 	BytesPerSecond       int64
 	MessagesPerSecond    int64
+}
+
+// The namespaces beside the personal one (RFC 2342).
+const (
+	OtherUsers    = "others" // folders of other users that they let this one see
+	SharedFolders = "shared" // of nobody: public folders
+)
+
+// CheckNamespaces returns the list sorted and each once, or refuses what is none.
+func CheckNamespaces(list []string) ([]string, error) {
+	for _, n := range list {
+		if n != OtherUsers && n != SharedFolders {
+			return nil, fmt.Errorf("namespace %q is none of %s, %s", Clean(n), OtherUsers, SharedFolders)
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(list))), nil
 }
 
 // The defaults of an EndpointSpec.

@@ -64,6 +64,8 @@ type Account struct {
 	Side     migration.Side
 	Root     string // only the folders below it; "" for all
 	Compress bool
+	// Namespaces are those of the endpoint beside the personal one.
+	Namespaces []string
 }
 
 // Engine is package mailsync, or a test's stand-in.

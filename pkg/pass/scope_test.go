@@ -52,3 +52,16 @@ func TestAPassAsksWhoMayMove(t *testing.T) {
 		}
 	}
 }
+
+// TestNamespacesOfAnEndpointReachItsSide and no other.
+func TestNamespacesOfAnEndpointReachItsSide(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.source.Namespaces = []string{migration.SharedFolders} }, alice())
+	if u := w.run(); u.Status != migration.UserSynced || len(w.accounts) != 2 {
+		t.Fatalf("%+v after %d accounts", u.UserState, len(w.accounts))
+	}
+	for _, a := range w.accounts {
+		if (len(a.Namespaces) == 1) != (a.Side == migration.Source) {
+			t.Errorf("%s: %v", a.Side, a.Namespaces)
+		}
+	}
+}

@@ -34,7 +34,7 @@ func (r *Runner) login(u *migration.User, e *migration.Endpoint, which migration
 		sealed = u.TargetSecret
 	}
 	name, root := u.Mailbox(which)
-	a := Account{EndpointID: e.ID, Preset: e.Preset, Host: e.Host, Port: e.Port, Security: e.Security, Trust: e.Trust, Side: which, Root: root, Compress: e.Compress, Login: migration.Login{User: name}}
+	a := Account{EndpointID: e.ID, Preset: e.Preset, Host: e.Host, Port: e.Port, Security: e.Security, Trust: e.Trust, Side: which, Root: root, Compress: e.Compress, Namespaces: e.Namespaces, Login: migration.Login{User: name}}
 	var err error
 	switch {
 	case len(sealed) > 0:

@@ -3,6 +3,7 @@ package provider_test
 import (
 	"encoding/json"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -124,7 +125,7 @@ func TestApply(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, _ := provider.Lookup(tc.preset)
-			if got := p.Apply(tc.set); got != tc.want {
+			if got := p.Apply(tc.set); !reflect.DeepEqual(got, tc.want) {
 				t.Errorf("got  %+v\nwant %+v", got, tc.want)
 			}
 		})

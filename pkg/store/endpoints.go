@@ -19,10 +19,10 @@ const (
 	// specColumns are written by create and update alike.
 	specColumns = `preset, host, host_key, port, security, auth, login_template, admin_user, test_mailbox,
 		max_migrations, max_incrementals, admin_secret, park_until, park_interval, park_code, park_reason, park_held,
-		tls_pin, tls_insecure, hours, daily_bytes, bytes_per_second, messages_per_second, connections, compress, daily_bytes_per_mailbox`
+		tls_pin, tls_insecure, hours, daily_bytes, bytes_per_second, messages_per_second, connections, compress, daily_bytes_per_mailbox, namespaces`
 	selectEndpoint = `SELECT id, org_id, name, created_at, preset, host, port, security, auth, login_template, admin_user, test_mailbox,
 		max_migrations, max_incrementals, admin_secret, park_until, park_interval, park_code, park_reason, park_held,
-		tls_pin, tls_insecure, hours, daily_bytes, bytes_per_second, messages_per_second, connections, compress, daily_bytes_per_mailbox,
+		tls_pin, tls_insecure, hours, daily_bytes, bytes_per_second, messages_per_second, connections, compress, daily_bytes_per_mailbox, namespaces,
 		scope_size, working_limit, working_at, ` + traffic + ` FROM endpoints`
 )
 
@@ -33,7 +33,7 @@ func specArgs(e *migration.Endpoint) []any {
 		e.MaxConcurrentMigrations, e.MaxConcurrentIncrementalSyncs, sealed(e.AdminSecret),
 		at(p.Until), p.Interval.Microseconds(), string(p.Code), p.Reason, p.Held,
 		e.TLSPin, e.TLSInsecure, string(e.Hours), e.DailyBytes, e.BytesPerSecond, e.MessagesPerSecond,
-		e.ConnectionsPerMailbox, e.Compress, e.DailyBytesPerMailbox,
+		e.ConnectionsPerMailbox, e.Compress, e.DailyBytesPerMailbox, listText(e.Namespaces),
 	}
 }
 
@@ -44,6 +44,7 @@ func scanEndpoint(row interface{ Scan(...any) error }) (migration.Endpoint, erro
 		&e.MaxConcurrentMigrations, &e.MaxConcurrentIncrementalSyncs, &e.AdminSecret,
 		timeInto{&e.Park.Until}, spanInto{&e.Park.Interval}, &e.Park.Code, &e.Park.Reason, &e.Park.Held,
 		&e.TLSPin, &e.TLSInsecure, &e.Hours, &e.DailyBytes, &e.BytesPerSecond, &e.MessagesPerSecond, &e.ConnectionsPerMailbox, &e.Compress, &e.DailyBytesPerMailbox,
+		listInto{&e.Namespaces},
 		&e.ScopeSize, &e.Working.Limit, timeInto{&e.Working.At}, &e.Traffic.Day, &e.Traffic.Bytes)
 	return e, err
 }

@@ -200,7 +200,7 @@ func testEndpoints(t *testing.T, open opener) {
 	e := migration.Endpoint{OrgID: w.org.ID, Name: "full", AdminSecret: []byte("sealed"), EndpointSpec: migration.EndpointSpec{
 		Preset: "dovecot", Host: "IMAP.example", Port: 143, Security: migration.StartTLS, Auth: "password", LoginTemplate: "{user}*{admin}",
 		Trust: migration.Trust{TLSPin: "ab12"}, AdminUser: "admin", TestMailbox: "ann", MaxConcurrentMigrations: 7, MaxConcurrentIncrementalSyncs: 3,
-		Hours: "18:00-06:00", DailyBytes: 1, BytesPerSecond: 2, MessagesPerSecond: 3, ConnectionsPerMailbox: 4, Compress: true,
+		Hours: "18:00-06:00", DailyBytes: 1, BytesPerSecond: 2, MessagesPerSecond: 3, ConnectionsPerMailbox: 4, Compress: true, Namespaces: []string{"others", "shared"},
 	}, Park: migration.Park{Until: noon, Interval: 10 * time.Second, Code: migration.ConnectionFailed, Reason: "no route", Held: true}}
 	w.ok(s.CreateEndpoint(ctx, &e))
 	got, err := s.EndpointByName(ctx, w.org.ID, "full")
@@ -208,7 +208,7 @@ func testEndpoints(t *testing.T, open opener) {
 	if !reflect.DeepEqual(got, e) {
 		t.Errorf("endpoint is\n%+v, want\n%+v", got, e)
 	}
-	e.AdminSecret, e.Port = nil, 993
+	e.AdminSecret, e.Port, e.Namespaces = nil, 993, nil
 	e.Trust = migration.Trust{TLSInsecure: true}
 	w.ok(s.UpdateEndpoint(ctx, &e))
 	w.ok(s.SetPark(ctx, e.ID, migration.Park{}))

@@ -48,8 +48,12 @@ func put(t *testing.T, port int, folder string, bodies ...string) {
 
 func putMessages(t *testing.T, port int, folder string, messages ...mailbox.Message) {
 	t.Helper()
-	open := imapmail.NewOpener(accountOf(port), imapmail.Options{})
-	s, err := open(t.Context())
+	putInto(t, accountOf(port), folder, messages...)
+}
+
+func putInto(t *testing.T, account imapmail.Account, folder string, messages ...mailbox.Message) {
+	t.Helper()
+	s, err := imapmail.NewOpener(account, imapmail.Options{})(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE endpoints ADD COLUMN namespaces TEXT NOT NULL DEFAULT '[]';
