@@ -190,8 +190,10 @@ func (p *pass) left() error {
 }
 
 // tooManySkipped is the fault of a pass that skipped more than the job allows.
-func (p *pass) tooManySkipped() error {
-	if most, n := p.job.MaxSkipped, p.tallyNow().Skipped; most != nil && n > *most {
+func (p *pass) tooManySkipped() error { return p.tooMany(p.tallyNow().Skipped) }
+
+func (p *pass) tooMany(n int64) error {
+	if most := p.job.MaxSkipped; most != nil && n > *most {
 		return migration.NewFault(migration.TooManyBadItems, migration.ScopeUser, "",
 			fmt.Sprintf("%d messages cannot be carried, the batch allows %d", n, *most), nil)
 	}

@@ -279,14 +279,21 @@ func (x *folderWrite) write(ctx context.Context, m *mailbox.Message) error {
 	return x.appends.add(ctx, m, x.selected.Keeps(m.Flags))
 }
 
-// skip notes a message that is left behind for good.
+// skip notes a message that is left behind for good. Once there is one too many, the pass
+// ends, and what other folders come to just then is not looked at any more.
 func (x *folderWrite) skip(it migration.Item) {
 	x.mu.Lock()
-	x.rec.skip(mailbox.UID(it.UID), it)
-	x.tally.skipped++
+	x.p.mu.Lock()
+	err := x.p.tooMany(x.p.tally.Skipped)
+	if err == nil {
+		x.rec.skip(mailbox.UID(it.UID), it)
+		x.tally.skipped++
+		x.p.count(x.f, x.tally)
+		err = x.p.tooMany(x.p.tally.Skipped)
+	}
+	x.p.mu.Unlock()
 	x.mu.Unlock()
-	x.count()
-	x.note(x.p.tooManySkipped())
+	x.note(err)
 }
 
 func (x *folderWrite) item(m *mailbox.Message, header []byte, code migration.Code, reason string) migration.Item {
