@@ -65,6 +65,7 @@ var batchColumns = []column[client.Batch]{
 		}
 		return "yes"
 	}},
+	{"DELETIONS", func(b client.Batch) string { return b.Deletions }},
 	{"EXCLUDED", func(b client.Batch) string { return strings.Join(b.ExcludeFolders, " ") }},
 	{"MAPPED", func(b client.Batch) string {
 		var out []string
@@ -151,6 +152,8 @@ func (f *folderRules[R]) Set(text string) error {
 	*f.to = append(*f.to, R(r))
 	return err
 }
+
+const deletionsHelp = "what becomes of copies whose messages are deleted at the source: keep, or mirror, which deletes them"
 
 // anyNumber is no --bad-item-limit.
 const (
@@ -272,6 +275,7 @@ func addSpec(fl *pflag.FlagSet, spec *client.BatchSpec) {
 	fl.StringVar(&spec.Since, "since", "", sinceHelp)
 	fl.StringVar(&spec.Before, "before", "", beforeHelp)
 	fl.Int64Var(&spec.MaxMessageSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
+	fl.StringVar(&spec.Deletions, "deletions", "", deletionsHelp+" (default keep)")
 	fl.StringVar(&spec.ResyncInterval, "resync-interval", "", "between two syncs of a user, such as 24h")
 	fl.StringArrayVar(&spec.Notify, "notify", nil, "mail address for the reports: when the batch is in step, and when it is completed (repeatable)")
 	fl.BoolVar(&spec.NewestFirst, "newest-first", false, "copy a folder's newest messages first")
@@ -290,7 +294,7 @@ func parseTime(flag, text string) (*time.Time, error) {
 
 func newBatchSet(g *global) *cobra.Command {
 	var exclude, include, notify []string
-	var interval, since, before string
+	var interval, since, before, deletions, confirm string
 	var maxSize, limit int64
 	var newestFirst bool
 	var mapped []client.FolderRule
@@ -303,6 +307,8 @@ func newBatchSet(g *global) *cobra.Command {
 	fl.StringVar(&before, "before", "", beforeHelp+`; "" to the last`)
 	fl.Int64Var(&maxSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
 	fl.Int64Var(&limit, "bad-item-limit", anyNumber, badItemsHelp)
+	fl.StringVar(&deletions, "deletions", "", deletionsHelp)
+	fl.StringVar(&confirm, "confirm", "", "the batch's name, where deletions become mirror and mailboxes have been synced")
 	fl.StringVar(&interval, "resync-interval", "", "between two syncs of a user")
 	fl.StringArrayVar(&notify, "notify", nil, "mail addresses for the reports (repeatable)")
 	fl.BoolVar(&newestFirst, "newest-first", false, "copy a folder's newest messages first")
@@ -329,6 +335,7 @@ func newBatchSet(g *global) *cobra.Command {
 		if fl.Changed("bad-item-limit") {
 			in.BadItemLimit = &limit
 		}
+		given(fl, "deletions", &in.Deletions, &deletions)
 		if fl.Changed("resync-interval") {
 			in.ResyncInterval = &interval
 		}
@@ -342,9 +349,16 @@ func newBatchSet(g *global) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return g.emitBatch(c.ChangeBatch(cmd.Context(), args[0], in))
+		return g.emitBatch(c.ChangeBatch(cmd.Context(), args[0], confirm, in))
 	}
 	return cmd
+}
+
+// given sets what a flag was given for.
+func given[T any](fl *pflag.FlagSet, name string, to **T, value *T) {
+	if fl.Changed(name) {
+		*to = value
+	}
 }
 
 func newBatchComplete(g *global) *cobra.Command {

@@ -14,27 +14,32 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
+const syncHelp = `Bring one target mailbox in step with one source mailbox, without a server.
+
+Nothing at the source is changed, and nothing at the target deleted unless --deletions
+mirror says so. Repeat the command
+to carry over what is new: with --state a pass with nothing new takes a handful of round
+trips, and what you delete or re-flag at the target stays so; without it, what is at the
+target already is recognised and not copied again. It may be killed at any moment.
+`
+
 func newSyncCommand(g *global) *cobra.Command {
 	var p pairFlags
 	var dryRun, verify, newestFirst, compress bool
 	var maxSize int64
+	var deletions deletionFlags
 	connections := connectionsFlag(1)
 	cmd := &cobra.Command{
 		Use:   "sync --source URL --target URL",
 		Short: "Bring one target mailbox in step with one source mailbox, without a server",
-		Long: `Bring one target mailbox in step with one source mailbox, without a server.
-
-Nothing at the source is changed, and nothing at the target deleted. Repeat the command
-to carry over what is new: with --state a pass with nothing new takes a handful of round
-trips, and what you delete or re-flag at the target stays so; without it, what is at the
-target already is recognised and not copied again. It may be killed at any moment.
-` + pairHelp,
-		Args: cobra.NoArgs,
+		Long:  syncHelp + pairHelp,
+		Args:  cobra.NoArgs,
 	}
 	p.add(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only look and count; change nothing")
 	cmd.Flags().BoolVar(&verify, "verify", false, "compare the mailboxes message by message afterwards")
 	cmd.Flags().Int64Var(&maxSize, "max-message-size", 0, "leave out messages larger than this, in bytes; 0: the target's own limit")
+	deletions.add(cmd)
 	cmd.Flags().BoolVar(&newestFirst, "newest-first", false, "copy a folder's newest messages first")
 	cmd.Flags().Var(&connections, "connections", "connections at once to each side, 1 to 16: a help where a server is slow on each")
 	cmd.Flags().BoolVar(&compress, "compress", false, "compress the connections where a server can do it (RFC 4978): for slow lines")
@@ -43,6 +48,10 @@ target already is recognised and not copied again. It may be killed at any momen
 		if err != nil {
 			return err
 		}
+		if pair.Mirror, err = deletions.mirror(p.state); err != nil {
+			return err
+		}
+		pair.ConfirmedDeletions = deletions.confirm
 		pair.Source.Compress, pair.Target.Compress = compress, compress
 		staySmall()
 		pair.MaxMessageSize, pair.DryRun, pair.NewestFirst, pair.Connections = maxSize, dryRun, newestFirst, int(connections)
@@ -62,7 +71,7 @@ target already is recognised and not copied again. It may be killed at any momen
 			}
 		}
 		if emitErr := g.emitSync(result); err != nil || emitErr != nil {
-			return errors.Join(failure(err), emitErr)
+			return errors.Join(deletions.failure(err, result), emitErr)
 		}
 		if result.Verify != nil && !result.Verify.Same() {
 			return &exitError{code: exitExceptions}
@@ -92,21 +101,25 @@ func (f *connectionsFlag) Set(text string) error {
 
 // syncResult is what --output json ends with.
 type syncResult struct {
-	Status          string       `json:"status"`
-	Code            string       `json:"code,omitempty"`
-	Reason          string       `json:"reason,omitempty"`
-	Remedy          string       `json:"remedy,omitempty"`
-	Folders         int64        `json:"folders"`
-	Seen            int64        `json:"seen"`
-	Unchanged       int64        `json:"unchanged"`
-	Copied          int64        `json:"copied"`
-	Adopted         int64        `json:"adopted"`
-	Skipped         int64        `json:"skipped"`
-	Failed          int64        `json:"failed"`
-	Redelivered     int64        `json:"redelivered"`
-	Surplus         int64        `json:"surplus"`
-	MovedAtSource   int64        `json:"movedAtSource"`
-	FlagsUpdated    int64        `json:"flagsUpdated"`
+	Status        string `json:"status"`
+	Code          string `json:"code,omitempty"`
+	Reason        string `json:"reason,omitempty"`
+	Remedy        string `json:"remedy,omitempty"`
+	Folders       int64  `json:"folders"`
+	Seen          int64  `json:"seen"`
+	Unchanged     int64  `json:"unchanged"`
+	Copied        int64  `json:"copied"`
+	Adopted       int64  `json:"adopted"`
+	Skipped       int64  `json:"skipped"`
+	Failed        int64  `json:"failed"`
+	Redelivered   int64  `json:"redelivered"`
+	Surplus       int64  `json:"surplus"`
+	MovedAtSource int64  `json:"movedAtSource"`
+	FlagsUpdated  int64  `json:"flagsUpdated"`
+	Deleted       int64  `json:"deleted"`
+	KeptAtTarget  int64  `json:"keptAtTarget"`
+	// ToDelete would be deleted: in a dry run, or once it is confirmed.
+	ToDelete        int64        `json:"toDelete,omitempty"`
 	Bytes           int64        `json:"bytes"`
 	DurationSeconds float64      `json:"durationSeconds"`
 	Items           []itemResult `json:"items"`
@@ -140,11 +153,14 @@ func resultOf(out mailsync.Outcome, err error, took time.Duration, dryRun bool) 
 	r := syncResult{
 		Status: string(migration.UserSynced), Folders: t.Folders, Seen: t.Seen, Unchanged: t.Unchanged, Copied: t.Copied, Adopted: t.Adopted,
 		Skipped: t.Skipped, Failed: t.Failed, Redelivered: t.Redelivered, Surplus: t.Surplus, MovedAtSource: t.MovedAtSource,
-		FlagsUpdated: t.FlagsUpdated, Bytes: t.Bytes, DurationSeconds: took.Seconds(), Items: []itemResult{}, DryRun: dryRun,
+		FlagsUpdated: t.FlagsUpdated, Deleted: t.Deleted, KeptAtTarget: t.KeptAtTarget, ToDelete: t.ToDelete, Bytes: t.Bytes, DurationSeconds: took.Seconds(), Items: []itemResult{}, DryRun: dryRun,
 	}
 	if err != nil {
 		f := migration.AsFault(err)
 		r.Status, r.Code, r.Reason, r.Remedy = string(migration.UserFailed), string(f.Code), f.Reason, f.Code.Remedy()
+		if f.Code == migration.NeedsDecision && t.ToDelete > 0 {
+			r.Remedy = fmt.Sprintf("Look at the source. To delete the copies, repeat the command with --confirm %d; to leave them, without --deletions mirror.", t.ToDelete)
+		}
 		if f.Code == migration.AuthFailed {
 			r.Status = string(migration.UserNeedsCredentials)
 		}
@@ -200,6 +216,7 @@ func (g *global) emitSync(r syncResult) error {
 	}
 	_, printErr := fmt.Fprintf(g.out, "%s: %d folders, %d messages seen: %d unchanged, %d %s, %d adopted, %d skipped, %d %s; %d flags updated; %s in %.1f s\n",
 		r.Status, r.Folders, r.Seen, r.Unchanged, r.Copied, did, r.Adopted, r.Skipped, r.Failed, left, r.FlagsUpdated, size(r.Bytes), r.DurationSeconds)
+	g.sayDeletions(r)
 	if r.Status == string(migration.UserStopped) {
 		g.say("mailhaul: %s", r.Reason)
 		g.say("  %s", r.Remedy)

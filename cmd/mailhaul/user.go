@@ -21,7 +21,7 @@ func newUserCommand(g *global) *cobra.Command {
 			return do(cmd, c, args[0])
 		})
 	}
-	cmd.AddCommand(newUserList(g, &batch), newUserItems(g, &batch), newUserCredentials(g, &batch), newUserMove(g, &batch),
+	cmd.AddCommand(newUserList(g, &batch), newUserItems(g, &batch), newUserCredentials(g, &batch), newUserMove(g, &batch), newUserConfirm(g, &batch),
 		of("get", "Show a user", func(cmd *cobra.Command, c *client.Client, email string) error {
 			return g.emitUser(c.User(cmd.Context(), batch, email))
 		}),
@@ -72,6 +72,7 @@ var userColumns = []column[client.User]{
 	{"USER NAME", func(u client.User) string { return u.UserName }},
 	{"TARGET USER NAME", func(u client.User) string { return u.TargetUserName }},
 	{"UNCHANGED", func(u client.User) string { return number(u.Messages.Unchanged) }},
+	{"DELETED", func(u client.User) string { return number(u.Messages.Deleted) }},
 	{"ADOPTED", func(u client.User) string { return number(u.Messages.Adopted) }},
 	{"FOLDERS", func(u client.User) string { return number(u.Folders.Done) + " of " + number(u.Folders.Total) }},
 	{"LAST SYNCED", func(u client.User) string { return when(u.LastSyncedAt) }},
@@ -170,6 +171,33 @@ func newUserCredentials(g *global, batch *string) *cobra.Command {
 			return err
 		}
 		return g.emitUser(c.SetCredentials(cmd.Context(), *batch, args[0], in))
+	}
+	return cmd
+}
+
+func newUserConfirm(g *global, batch *string) *cobra.Command {
+	var n int64
+	cmd := &cobra.Command{
+		Use: "confirm-deletions EMAIL --batch BATCH --confirm N", Args: cobra.ExactArgs(1),
+		Short: "Let the next sync delete at the target what its user's latest sync asks about",
+		Long: `Let the next sync delete at the target what the latest sync asks about.
+
+Where a batch mirrors deletions and so much is gone at the source that it looks wrong,
+nothing is deleted, and the user is Failed (NeedsDecision); its reason tells how many
+messages in which folders. Look at the source first. The number is what the reason says;
+should more be gone by the time of the sync, it asks anew. To leave the copies where
+they are, set the batch's deletions to keep, or restore the source.`,
+	}
+	cmd.Flags().Int64Var(&n, "confirm", 0, "how many copies are deleted: the number that the user's reason tells")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *batch == "" {
+			return errNoBatch
+		}
+		c, err := g.client()
+		if err != nil {
+			return err
+		}
+		return g.emitUser(c.ConfirmDeletions(cmd.Context(), *batch, args[0], n))
 	}
 	return cmd
 }

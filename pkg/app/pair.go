@@ -28,6 +28,10 @@ type Pair struct {
 	// TLS is the base of both sides' configuration; nil: the system's authorities.
 	TLS *tls.Config
 
+	// Mirror and ConfirmedDeletions are as in mailsync.Job.
+	Mirror             bool
+	ConfirmedDeletions int64
+
 	MaxMessageSize int64
 	NewestFirst    bool
 	// Connections is how many each side may have at once; 0: one.
@@ -48,7 +52,7 @@ func (p Pair) Sync(ctx context.Context) (out mailsync.Outcome, err error) {
 		Source: source, Target: target, Records: records,
 		Include: p.Include, Exclude: p.Exclude, MapFolders: p.MapFolders, Since: p.Since, Before: p.Before,
 		MaxMessageSize: p.MaxMessageSize, NewestFirst: p.NewestFirst, DryRun: p.DryRun, Observe: p.Observe,
-		Connections: p.Connections,
+		Connections: p.Connections, Mirror: p.Mirror, ConfirmedDeletions: p.ConfirmedDeletions,
 	})
 }
 

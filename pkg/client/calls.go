@@ -9,6 +9,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -199,9 +200,10 @@ func (c *Client) upload(ctx context.Context, path []string, query url.Values, sp
 	return err
 }
 
-// ChangeBatch changes a batch's settings.
-func (c *Client) ChangeBatch(ctx context.Context, name string, in BatchChange) (out Batch, err error) {
-	_, err = c.json(ctx, call{method: http.MethodPatch, path: c.inOrg("batches", name)}, in, &out)
+// ChangeBatch changes a batch's settings; confirm is its name, where deletions become
+// mirror.
+func (c *Client) ChangeBatch(ctx context.Context, name, confirm string, in BatchChange) (out Batch, err error) {
+	_, err = c.json(ctx, call{method: http.MethodPatch, path: c.inOrg("batches", name), query: some("confirm", confirm)}, in, &out)
 	return out, err
 }
 
@@ -269,6 +271,16 @@ func (c *Client) DoUser(ctx context.Context, batch, email, verb string) (out Use
 // MoveUser moves a user to another batch.
 func (c *Client) MoveUser(ctx context.Context, batch, email, to string) (out User, err error) {
 	_, err = c.json(ctx, call{method: http.MethodPost, path: c.inOrg("batches", batch, "users", email, "move")}, Move{To: to}, &out)
+	return out, err
+}
+
+// ConfirmDeletions confirms the deletions that a user's latest sync asks about, by their
+// number.
+func (c *Client) ConfirmDeletions(ctx context.Context, batch, email string, n int64) (out User, err error) {
+	_, err = c.json(ctx, call{
+		method: http.MethodPost, path: c.inOrg("batches", batch, "users", email, "confirm-deletions"),
+		query: url.Values{"confirm": {strconv.FormatInt(n, 10)}},
+	}, nil, &out)
 	return out, err
 }
 

@@ -293,7 +293,7 @@ type BatchSpec struct {
 	Before              string       `json:"before,omitempty" doc:"only messages received before this day or time"`
 	MaxMessageSize      int64        `json:"maxMessageSize,omitempty" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
 	BadItemLimit        *int64       `json:"badItemLimit,omitempty" doc:"how many messages of one user may be skipped: at the next one its sync ends and it is Failed (TooManyBadItems); absent: any number"`
-	Deletions           string       `json:"deletions,omitempty" doc:"keep"`
+	Deletions           string       `json:"deletions,omitempty" doc:"keep: nothing is ever deleted at the target; mirror: copies of messages that are deleted at the source are deleted"`
 	ResyncInterval      string       `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
 	Notify              []string     `json:"notify,omitempty" nullable:"true" doc:"mail addresses for the reports: when the batch is in step, and when it is completed"`
 	NewestFirst         bool         `json:"newestFirst,omitempty" doc:"copy a folder's newest messages first"`
@@ -310,7 +310,7 @@ type BatchChange struct {
 	Before         *string       `json:"before,omitempty" doc:"only messages received before this day or time; empty: to the last"`
 	MaxMessageSize *int64        `json:"maxMessageSize,omitempty" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
 	BadItemLimit   *int64        `json:"badItemLimit,omitempty" doc:"how many messages of one user may be skipped; -1: any number"`
-	Deletions      *string       `json:"deletions,omitempty" doc:"keep"`
+	Deletions      *string       `json:"deletions,omitempty" doc:"keep or mirror; mirror asks for a confirmation where mailboxes have been synced"`
 	ResyncInterval *string       `json:"resyncInterval,omitempty" doc:"between two syncs of a user, such as 24h"`
 	Notify         *[]string     `json:"notify,omitempty" doc:"mail addresses for the reports: when the batch is in step, and when it is completed"`
 	NewestFirst    *bool         `json:"newestFirst,omitempty" doc:"copy a folder's newest messages first; passes that run go on as they began"`
@@ -332,7 +332,7 @@ type Batch struct {
 	Before         *time.Time     `json:"before" doc:"only messages received before then are synced"`
 	MaxMessageSize int64          `json:"maxMessageSize" doc:"in bytes: larger messages are skipped, and listed; 0 is the target's own limit"`
 	BadItemLimit   *int64         `json:"badItemLimit" doc:"how many messages of one user may be skipped; null: any number"`
-	Deletions      string         `json:"deletions" doc:"keep: nothing is ever deleted at the target"`
+	Deletions      string         `json:"deletions" doc:"keep: nothing is ever deleted at the target; mirror: copies of messages that are deleted at the source are deleted"`
 	ResyncInterval string         `json:"resyncInterval" doc:"between two syncs of a user"`
 	Notify         []string       `json:"notify" nullable:"false" doc:"mail addresses for the reports: when the batch is in step, and when it is completed"`
 	NewestFirst    bool           `json:"newestFirst" doc:"whether a folder's newest messages are copied first"`
@@ -359,6 +359,8 @@ type Messages struct {
 	Redelivered   int64 `json:"redelivered" doc:"of copied: delivered before, to a target folder that is void now"`
 	Surplus       int64 `json:"surplus" doc:"further copies found at the target, and left alone"`
 	MovedAtSource int64 `json:"movedAtSource" doc:"moved from one source folder to another"`
+	Deleted       int64 `json:"deleted" doc:"copies deleted at the target because their messages are gone at the source, by all passes"`
+	KeptAtTarget  int64 `json:"keptAtTarget" doc:"copies of such messages that stay because the target's user changed them"`
 }
 
 // Bytes counts bytes.
@@ -404,6 +406,7 @@ type User struct {
 	NextSyncAt     *time.Time `json:"nextSyncAt" doc:"when it is due; null: under way, or not at all"`
 	Attempts       int        `json:"attempts" doc:"faults since the last progress"`
 	ResumesAt      *time.Time `json:"resumesAt" doc:"when it goes on by itself, where it waits"`
+	DeletionsAsked int64      `json:"deletionsAsked" doc:"how many copies would be deleted at the target, where its latest sync asks for a confirmation"`
 }
 
 // Folders counts folders of the latest pass.

@@ -224,8 +224,12 @@ func (c *Control) look(ctx context.Context, b migration.Batch) (Batch, error) {
 }
 
 // ChangeBatch changes a batch's settings, also while it runs. Its type and endpoints
-// stay; when it starts can be changed until it has.
-func (c *Control) ChangeBatch(ctx context.Context, a Actor, org, name string, change func(*migration.BatchSpec)) (Batch, error) {
+// stay; when it starts can be changed until it has. confirm is its name where a change
+// makes it delete mail.
+func (c *Control) ChangeBatch(ctx context.Context, a Actor, org, name, confirm string, change func(*migration.BatchSpec)) (Batch, error) {
+	if err := c.mayChange(ctx, a, org, name, confirm, change); err != nil {
+		return Batch{}, err
+	}
 	b, err := c.changeBatch(ctx, a, org, name, func(b *migration.Batch) error {
 		before := b.BatchSpec
 		change(&b.BatchSpec)

@@ -30,6 +30,7 @@ func (c *Control) ReverseBatch(ctx context.Context, a Actor, org, of, name strin
 	spec.SourceEndpoint, spec.TargetEndpoint = from.TargetEndpoint, from.SourceEndpoint
 	spec.MapFolders = nil // what was begun goes back to where it came from, by its records
 	spec.AutoStart, spec.StartAt, spec.CompleteAt = false, time.Time{}, time.Time{}
+	spec.Deletions = migration.Keep // nobody has asked for deletions in this direction
 	b := migration.Batch{OrgID: from.OrgID, Name: name, BatchSpec: spec, CreatedAt: c.now(), CreatedBy: a.TokenID}
 	ends, err := c.ends(ctx, &b)
 	if err != nil {

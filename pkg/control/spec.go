@@ -61,7 +61,7 @@ func (c *Control) completeBatchSpec(s *migration.BatchSpec) error {
 		s.Type = string(csvimport.IMAP)
 	}
 	if s.Deletions == "" {
-		s.Deletions = "keep"
+		s.Deletions = migration.Keep
 	}
 	if s.ResyncInterval == 0 {
 		s.ResyncInterval = c.interval
@@ -69,8 +69,8 @@ func (c *Control) completeBatchSpec(s *migration.BatchSpec) error {
 	switch {
 	case !slices.Contains(csvimport.Kinds(), csvimport.Kind(s.Type)):
 		return fault(migration.InvalidArgument, "batch type %q is not known: imap, staged, crossTenant", migration.Clean(s.Type))
-	case s.Deletions != "keep":
-		return fault(migration.InvalidArgument, "deletions %q is not known: keep", migration.Clean(s.Deletions))
+	case s.Deletions != migration.Keep && s.Deletions != migration.Mirror:
+		return fault(migration.InvalidArgument, "deletions %q is not known: keep, mirror", migration.Clean(s.Deletions))
 	case s.ResyncInterval < minResyncInterval || s.ResyncInterval > maxResyncInterval:
 		return fault(migration.InvalidArgument, "resyncInterval %s is not between %s and %s", s.ResyncInterval, minResyncInterval, maxResyncInterval)
 	case !s.MailSince.IsZero() && !s.MailBefore.IsZero() && !s.MailSince.Before(s.MailBefore):

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -71,6 +72,13 @@ func (c *Control) enterUser(ctx context.Context, a Actor, org, batch, email stri
 
 // changeUser runs one change of one user with all that goes with it.
 func (c *Control) changeUser(ctx context.Context, a Actor, org, batch, email, kind string, change func(migration.Batch, *migration.User, time.Time) error) (migration.User, error) {
+	return c.changeUserWith(ctx, a, org, batch, email, kind, nil, change)
+}
+
+// changeUserWith is changeUser whose event tells more.
+func (c *Control) changeUserWith(ctx context.Context, a Actor, org, batch, email, kind string, more map[string]any,
+	change func(migration.Batch, *migration.User, time.Time) error,
+) (migration.User, error) {
 	b, u, err := c.enterUser(ctx, a, org, batch, email, migration.Operator)
 	if err != nil {
 		return migration.User{}, err
@@ -82,7 +90,9 @@ func (c *Control) changeUser(ctx context.Context, a Actor, org, batch, email, ki
 	if err != nil {
 		return migration.User{}, fmt.Errorf("%s %s: %w", kind, email, err)
 	}
-	c.audit(ctx, a, userEvent(b, u, kind))
+	e := userEvent(b, u, kind)
+	maps.Copy(e.Data, more)
+	c.audit(ctx, a, e)
 	c.kick()
 	return u, nil
 }

@@ -76,6 +76,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"POST", "/v1/orgs/default/batches/pilot/users/none/stop", "", migration.Operator},
 		{"POST", "/v1/orgs/default/batches/pilot/users/none/complete", "", migration.Operator},
 		{"POST", "/v1/orgs/default/batches/pilot/users/none/reset", "", migration.Operator},
+		{"POST", "/v1/orgs/default/batches/pilot/users/none/confirm-deletions", "", migration.Operator},
 		{"POST", "/v1/orgs/default/batches/pilot/users/none/credentials", `{"password":"x"}`, migration.Operator},
 		{"GET", "/v1/orgs/default/batches/pilot/items", "", migration.Viewer},
 		{"GET", "/v1/orgs/default/batches/pilot/reports/statistics", "", migration.Viewer},

@@ -223,7 +223,7 @@ func TestAFileAsAJSONString(t *testing.T) {
 		"negative interval": {"resyncInterval": "-5s"},
 		"unknown token":     {"excludeFolders": []string{"#Spam#"}},
 		"unknown type":      {"type": "pop3"},
-		"mirror":            {"deletions": "mirror"},
+		"unknown deletions": {"deletions": "all"},
 		"bad name":          {"name": "../x"},
 		"wrong kind":        {"autoStart": "yes"},
 	} {

@@ -48,14 +48,15 @@ func (a *api) batchRoutes() {
 	route(a, migration.Operator, http.MethodPatch, batchPath, "changeBatch", "Change a batch's settings, also while it runs",
 		func(ctx context.Context, who control.Actor, in *struct {
 			BatchPath
-			Body client.BatchChange
+			Confirm string `query:"confirm" doc:"the batch's name, where deletions become mirror and mailboxes have been synced"`
+			Body    client.BatchChange
 		},
 		) (*batchOut, error) {
 			change, err := batchChange(in.Body)
 			if err != nil {
 				return nil, err
 			}
-			return answerBatch(c.ChangeBatch(ctx, who, in.Org, in.Name, change))
+			return answerBatch(c.ChangeBatch(ctx, who, in.Org, in.Name, in.Confirm, change))
 		})
 	route(a, migration.Operator, http.MethodDelete, batchPath, "removeBatch", "Remove a batch with its passwords and records",
 		func(ctx context.Context, who control.Actor, in *struct {

@@ -63,6 +63,7 @@ func (a *api) userRoutes() {
 			})
 	}
 	a.userBodyRoutes(one)
+	a.deletionRoute(one)
 	a.itemRoute()
 }
 
@@ -87,6 +88,19 @@ func (a *api) userBodyRoutes(one string) {
 		},
 		) (*userOut, error) {
 			return answerUser(c.MoveUser(ctx, who, in.Org, in.Name, in.Email, in.Body.To))
+		})
+}
+
+// deletionRoute answers a sync that asks about deletions.
+func (a *api) deletionRoute(one string) {
+	route(a, migration.Operator, http.MethodPost, one+"/confirm-deletions", "confirmDeletions",
+		"Confirm the deletions that a user's latest sync asks about; it goes on at once",
+		func(ctx context.Context, who control.Actor, in *struct {
+			UserPath
+			Confirm int64 `query:"confirm" minimum:"0" doc:"how many: the user's deletionsAsked"`
+		},
+		) (*userOut, error) {
+			return answerUser(a.Control.ConfirmDeletions(ctx, who, in.Org, in.Name, in.Email, in.Confirm))
 		})
 }
 

@@ -219,7 +219,7 @@ func counts(c migration.UserCounts) map[string]int {
 func messages(t migration.Tally) client.Messages {
 	return client.Messages{
 		Seen: t.Seen, Unchanged: t.Unchanged, Copied: t.Copied, Adopted: t.Adopted, Skipped: t.Skipped, Failed: t.Failed,
-		Redelivered: t.Redelivered, Surplus: t.Surplus, MovedAtSource: t.MovedAtSource,
+		Redelivered: t.Redelivered, Surplus: t.Surplus, MovedAtSource: t.MovedAtSource, Deleted: t.Deleted, KeptAtTarget: t.KeptAtTarget,
 	}
 }
 
@@ -232,7 +232,7 @@ func userWire(u migration.User) client.User {
 	return client.User{
 		EmailAddress: u.EmailAddress, UserName: u.UserName, TargetUserName: u.TargetUserName,
 		Status: string(u.Status), Code: string(u.Code), Reason: u.Reason, Remedy: u.Code.Remedy(),
-		Messages: messages(m), Bytes: bytesOf(m),
+		Messages: messages(m), Bytes: bytesOf(m), DeletionsAsked: u.DeletionsAsked,
 		Folders:      client.Folders{Done: m.FoldersDone, Total: m.Folders},
 		LastSyncedAt: when(u.LastSyncedAt), NextSyncAt: when(u.NextRunAt), Attempts: u.Attempts, ResumesAt: when(u.ResumesAt()),
 	}

@@ -63,6 +63,9 @@ func Advance(userID int64, s UserState, r Result, sch Schedule, now time.Time) U
 	if r.LoggedIn {
 		n.LoggedInAt = now
 	}
+	if r.Kind != Verify {
+		afterDeletions(&n, r)
+	}
 	switch {
 	case s.Removing:
 		n.Status = UserRemoving
@@ -102,6 +105,19 @@ func Advance(userID int64, s UserState, r Result, sch Schedule, now time.Time) U
 	return n
 }
 
+// afterDeletions keeps what a sync asks about deletions. A confirmation is good for one
+// sync that came to its end.
+func afterDeletions(n *UserState, r Result) {
+	asks := r.Fault != nil && r.Fault.Code == NeedsDecision
+	n.DeletionsAsked = 0
+	if asks {
+		n.DeletionsAsked = r.Tally.ToDelete
+	}
+	if asks || r.Fault == nil && !r.Yielded {
+		n.DeletionsConfirmed = 0
+	}
+}
+
 func afterFault(userID int64, n *UserState, f *Fault, sch Schedule, now time.Time) {
 	n.Code, n.Reason = f.Code, f.Reason
 	if f.Scope == ScopeEndpoint && f.Class() != Wait {
@@ -124,6 +140,10 @@ func afterFault(userID int64, n *UserState, f *Fault, sch Schedule, now time.Tim
 		n.Status, n.NextRunAt = UserWaiting, now.Add(WaitFor(f))
 	default:
 		n.Status = UserFailed
+		if f.Code == NeedsDecision {
+			// All mail is carried; it goes on being so until somebody decides.
+			n.NextRunAt = NextSync(userID, sch.Interval, now)
+		}
 		if f.Code == AuthFailed {
 			n.Status = UserNeedsCredentials
 			if !n.LoggedInAt.IsZero() && now.Sub(n.LoggedInAt) < trustLogin {

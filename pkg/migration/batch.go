@@ -21,6 +21,12 @@ type Batch struct {
 	Removing   bool
 }
 
+// What becomes of copies whose messages are deleted at the source.
+const (
+	Keep   = "keep"   // they stay
+	Mirror = "mirror" // they are deleted, unless the source looks wrong
+)
+
 // BatchSpec is what an operator sets.
 type BatchSpec struct {
 	Type           string // "imap"
@@ -42,7 +48,7 @@ type BatchSpec struct {
 	// BadItemLimit is how many messages of one user may be skipped; one more ends its
 	// pass, and the user is Failed. nil: any number.
 	BadItemLimit   *int64
-	Deletions      string // "keep"
+	Deletions      string // Keep or Mirror
 	ResyncInterval time.Duration
 	Notify         []string
 	// NewestFirst copies a folder's later messages before its earlier ones.

@@ -109,7 +109,7 @@ var catalogue = map[Code]remedy{
 	NotReadyToRemove:      {Decide, "A gate is not met: see which in the reason; meet it, or remove the batch all the same with --force."},
 	CsvEncoding:           {Resubmit, "Save the file as UTF-8, or name its encoding (--encoding), and submit it again."},
 	CsvInvalid:            {Resubmit, "Mend the lines that are listed and submit the file again."},
-	NeedsDecision:         {Decide, "This cannot be undone: repeat the command with the confirmation that it asks for."},
+	NeedsDecision:         {Decide, "This cannot be undone: look at what the reason says, then give the command that it names, or repeat yours, with the confirmation that it asks for."},
 	Internal:              {Retry, "It is tried again by itself. Where the reason does not say what to do, this is a fault of Mailhaul: please report it with the trace id."},
 	NotFound:              {Resubmit, "Check the name."},
 	Unauthorized:          {Resubmit, "Give a valid token (--token or MAILHAUL_TOKEN); mailhaul up tells where its own is."},

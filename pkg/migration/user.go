@@ -85,6 +85,9 @@ type UserState struct {
 	// Again is set when somebody says that what kept messages back is mended: the next sync
 	// offers them once more.
 	Again bool
+	// DeletionsAsked is how many deletions the latest sync asks to have confirmed,
+	// DeletionsConfirmed how many an operator has confirmed for the next one; 0: none.
+	DeletionsAsked, DeletionsConfirmed int64
 	// PreflightFrom is where the user was when a preflight was asked for that has not
 	// run yet, and goes back to; "": none is due.
 	PreflightFrom UserStatus
@@ -107,6 +110,7 @@ func (s UserState) ResumesAt() time.Time {
 // Totals are sums over all passes of a user.
 type Totals struct {
 	Copied, Adopted, Redelivered, Surplus, MovedAtSource, FlagsUpdated int64
+	Deleted, KeptAtTarget                                              int64
 	Bytes                                                              int64
 }
 
@@ -118,6 +122,8 @@ func (t Totals) Add(p Tally) Totals {
 	t.Surplus += p.Surplus
 	t.MovedAtSource += p.MovedAtSource
 	t.FlagsUpdated += p.FlagsUpdated
+	t.Deleted += p.Deleted
+	t.KeptAtTarget += p.KeptAtTarget
 	t.Bytes += p.Bytes
 	return t
 }
@@ -135,6 +141,7 @@ func (t Totals) Messages(last Tally, running bool) Tally {
 	m := last
 	m.Copied, m.Adopted = t.Copied, t.Adopted
 	m.Redelivered, m.Surplus, m.MovedAtSource, m.FlagsUpdated = t.Redelivered, t.Surplus, t.MovedAtSource, t.FlagsUpdated
+	m.Deleted, m.KeptAtTarget = t.Deleted, t.KeptAtTarget
 	m.Bytes = t.Bytes
 	earlier := t.Copied - last.Copied + t.Adopted - last.Adopted
 	m.Unchanged = max(0, last.Unchanged-earlier)

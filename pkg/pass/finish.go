@@ -113,6 +113,9 @@ func (p *pass) events(user migration.User, next migration.UserState, now time.Ti
 		"emailAddress": user.EmailAddress, "status": string(next.Status), "pass": string(p.lease.Kind),
 		"copied": t.Copied, "adopted": t.Adopted, "skipped": t.Skipped, "failed": t.Failed, "bytes": t.Bytes,
 	}
+	if t.Deleted > 0 {
+		data["deleted"] = t.Deleted
+	}
 	if next.Code != "" {
 		data["code"], data["reason"] = string(next.Code), next.Reason
 	}
@@ -144,6 +147,7 @@ func (p *pass) ended(outcome string, more ...zap.Field) {
 		zap.String("result", outcome), zap.String("status", string(p.user.Status)), zap.Duration("took", took),
 		zap.Int64("seen", t.Seen), zap.Int64("unchanged", t.Unchanged), zap.Int64("copied", t.Copied), zap.Int64("adopted", t.Adopted),
 		zap.Int64("skipped", t.Skipped), zap.Int64("failed", t.Failed), zap.Int64("bytes", t.Bytes),
+		zap.Int64("deleted", t.Deleted),
 	}, more...)
 	if f := p.result.Fault; f != nil {
 		p.r.Metrics.Faults.WithLabelValues(string(f.Code), string(f.Side)).Inc()

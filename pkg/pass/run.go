@@ -209,6 +209,7 @@ func (p *pass) sync(ctx context.Context) error {
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders, MapFolders: p.batch.MapFolders,
 		Yield: p.yield, Stop: stop, Observe: p.counted.observe, Budget: p.r.Budget, Settle: p.r.Settle,
 		Since: p.batch.MailSince, Before: p.batch.MailBefore,
+		Mirror: p.batch.Deletions == migration.Mirror, ConfirmedDeletions: p.user.DeletionsConfirmed,
 		Again: p.user.Again, MaxMessageSize: p.batch.MaxMessageSize, MaxSkipped: p.batch.BadItemLimit, NewestFirst: p.batch.NewestFirst,
 		Connections:   min(p.source.endpoint.ConnectionsPerMailbox, p.target.endpoint.ConnectionsPerMailbox),
 		FurtherSource: p.source.further, FurtherTarget: p.target.further,
@@ -310,6 +311,12 @@ func (p *pass) judge(ctx context.Context, err error) error {
 		traced := *f
 		traced.Reason = migration.Clean(fmt.Sprintf("%s (trace %d)", f.Reason, p.lease.Token))
 		f = &traced
+	}
+	if f.Code == migration.NeedsDecision && p.result.Tally.ToDelete > 0 {
+		asking := *f
+		asking.Reason = migration.Clean(fmt.Sprintf("%s; to delete them: mailhaul user confirm-deletions %s --batch %s --confirm %d",
+			f.Reason, p.user.EmailAddress, p.batch.Name, p.result.Tally.ToDelete))
+		f = &asking
 	}
 	p.result.Fault = f
 	return nil

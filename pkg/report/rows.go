@@ -11,6 +11,7 @@ var columns = map[Kind][]string{
 	Statistics: {
 		"EmailAddress", "UserName", "Status", "Code", "Reason", "Remedy",
 		"Seen", "Unchanged", "Copied", "Adopted", "Skipped", "Failed", "Redelivered", "Surplus", "MovedAtSource", "FlagsUpdated",
+		"Deleted", "KeptAtTarget",
 		"BytesCopied", "BytesTotal", "FoldersDone", "FoldersTotal", "LastSyncedAt", "NextSyncAt", "Attempts",
 	},
 	Errors: {
@@ -45,6 +46,8 @@ type StatisticsRow struct {
 	Surplus       int64                `json:"surplus"`
 	MovedAtSource int64                `json:"movedAtSource"`
 	FlagsUpdated  int64                `json:"flagsUpdated"`
+	Deleted       int64                `json:"deleted"`
+	KeptAtTarget  int64                `json:"keptAtTarget"`
 	BytesCopied   int64                `json:"bytesCopied"`
 	BytesTotal    int64                `json:"bytesTotal"`
 	FoldersDone   int64                `json:"foldersDone"`
@@ -62,6 +65,7 @@ func StatisticsOf(u migration.User) StatisticsRow {
 		Status: u.Status, Code: u.Code, Reason: u.Reason, Remedy: u.Code.Remedy(),
 		Seen: m.Seen, Unchanged: m.Unchanged, Copied: m.Copied, Adopted: m.Adopted, Skipped: m.Skipped, Failed: m.Failed,
 		Redelivered: m.Redelivered, Surplus: m.Surplus, MovedAtSource: m.MovedAtSource, FlagsUpdated: m.FlagsUpdated,
+		Deleted: m.Deleted, KeptAtTarget: m.KeptAtTarget,
 		BytesCopied: m.Bytes, BytesTotal: m.BytesTotal, FoldersDone: m.FoldersDone, FoldersTotal: m.Folders,
 		LastSyncedAt: optional(u.LastSyncedAt), NextSyncAt: optional(u.NextRunAt), Attempts: u.Attempts,
 	}
@@ -72,6 +76,7 @@ func (r StatisticsRow) cells() []string {
 		Cell(r.EmailAddress), Cell(r.UserName), string(r.Status), string(r.Code), Cell(r.Reason), Cell(r.Remedy),
 		number(r.Seen), number(r.Unchanged), number(r.Copied), number(r.Adopted), number(r.Skipped), number(r.Failed),
 		number(r.Redelivered), number(r.Surplus), number(r.MovedAtSource), number(r.FlagsUpdated),
+		number(r.Deleted), number(r.KeptAtTarget),
 		number(r.BytesCopied), number(r.BytesTotal), number(r.FoldersDone), number(r.FoldersTotal),
 		date(r.LastSyncedAt), date(r.NextSyncAt), strconv.Itoa(r.Attempts),
 	}

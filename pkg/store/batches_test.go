@@ -23,7 +23,7 @@ func testBatchRoundTrip(t *testing.T, open opener) {
 			Type: "imap", SourceEndpoint: "source", TargetEndpoint: "target", AutoStart: true, StartAt: noon.Add(1), CompleteAt: noon.Add(time.Hour),
 			ExcludeFolders: []string{"#Junk#", "Ärger"}, IncludeFolders: []string{"INBOX"}, MapFolders: []migration.FolderRule{{From: "Alt/*", To: "Ärger/*"}, {From: `a"=b`, To: "#Sent#"}},
 			MailSince: time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC), MailBefore: time.Date(2024, 2, 3, 4, 5, 6, 0, time.UTC), MaxMessageSize: 25 << 20, BadItemLimit: new(int64),
-			Deletions: "keep", ResyncInterval: 15 * time.Second, NewestFirst: true,
+			Deletions: "mirror", ResyncInterval: 15 * time.Second, NewestFirst: true,
 			Notify: []string{"ops@example.org"},
 		},
 	}
@@ -61,13 +61,13 @@ func testCreateBatch(t *testing.T, open opener) {
 		SourceSecret: []byte{0, 1}, TargetSecret: []byte{2},
 		UserState: migration.UserState{
 			Status: migration.UserWaiting, Code: migration.Throttled, Reason: "slow down", NextRunAt: noon, Yielded: true, Attempts: 3,
-			FailingSince: noon.Add(-time.Hour), Takeovers: 1, Stopping: true, Completing: true, Removing: true, VerifyDue: true,
+			FailingSince: noon.Add(-time.Hour), Takeovers: 1, Stopping: true, Completing: true, Removing: true, VerifyDue: true, DeletionsAsked: 21, DeletionsConfirmed: 22,
 			FirstSyncedAt: noon.Add(-time.Minute), LastSyncedAt: noon.Add(-time.Second), LoggedInAt: noon.Add(-time.Hour),
 		},
-		Totals: migration.Totals{Copied: 1, Adopted: 2, Redelivered: 3, Surplus: 4, MovedAtSource: 5, FlagsUpdated: 6, Bytes: 7},
+		Totals: migration.Totals{Copied: 1, Adopted: 2, Redelivered: 3, Surplus: 4, MovedAtSource: 5, FlagsUpdated: 6, Deleted: 8, KeptAtTarget: 9, Bytes: 7},
 		Last: migration.Tally{
 			Folders: 1, FoldersDone: 2, Seen: 3, Unchanged: 4, Copied: 5, Adopted: 6, Skipped: 7, Failed: 8, Redelivered: 9, Surplus: 10,
-			MovedAtSource: 11, FlagsUpdated: 12, Bytes: 13, BytesTotal: 14,
+			MovedAtSource: 11, FlagsUpdated: 12, Deleted: 15, KeptAtTarget: 16, Bytes: 13, BytesTotal: 14,
 		},
 		Running: true,
 	}

@@ -147,21 +147,22 @@ func assign(columns string, from int) string {
 func columnCount(columns string) int { return strings.Count(columns, ",") + 1 }
 
 const (
-	totalColumns = `total_copied, total_adopted, total_redelivered, total_surplus, total_moved_at_source, total_flags_updated, total_bytes`
-	lastColumns  = `last_folders, last_folders_done, last_seen, last_unchanged, last_copied, last_adopted, last_skipped, last_failed,
-		last_redelivered, last_surplus, last_moved_at_source, last_flags_updated, last_bytes, last_bytes_total`
+	totalColumns = `total_copied, total_adopted, total_redelivered, total_surplus, total_moved_at_source, total_flags_updated,
+		total_deleted, total_kept_at_target, total_bytes`
+	lastColumns = `last_folders, last_folders_done, last_seen, last_unchanged, last_copied, last_adopted, last_skipped, last_failed,
+		last_redelivered, last_surplus, last_moved_at_source, last_flags_updated, last_deleted, last_kept_at_target, last_bytes, last_bytes_total`
 )
 
 // totalFields are the fields of t in the order of totalColumns.
 func totalFields(t *migration.Totals) []*int64 {
-	return []*int64{&t.Copied, &t.Adopted, &t.Redelivered, &t.Surplus, &t.MovedAtSource, &t.FlagsUpdated, &t.Bytes}
+	return []*int64{&t.Copied, &t.Adopted, &t.Redelivered, &t.Surplus, &t.MovedAtSource, &t.FlagsUpdated, &t.Deleted, &t.KeptAtTarget, &t.Bytes}
 }
 
 // lastFields are the fields of t in the order of lastColumns.
 func lastFields(t *migration.Tally) []*int64 {
 	return []*int64{
 		&t.Folders, &t.FoldersDone, &t.Seen, &t.Unchanged, &t.Copied, &t.Adopted, &t.Skipped, &t.Failed,
-		&t.Redelivered, &t.Surplus, &t.MovedAtSource, &t.FlagsUpdated, &t.Bytes, &t.BytesTotal,
+		&t.Redelivered, &t.Surplus, &t.MovedAtSource, &t.FlagsUpdated, &t.Deleted, &t.KeptAtTarget, &t.Bytes, &t.BytesTotal,
 	}
 }
 

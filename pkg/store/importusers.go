@@ -38,7 +38,7 @@ var insertOne = insertUsers([]bool{false})
 func insertUsers(counted []bool) string {
 	const columns = insertedColumns + `, ` + countedColumns
 	given, all := columnCount(insertedColumns), columnCount(columns)
-	const noCounts = `, 0, 0, 0, 0, 0, 0, 0, FALSE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0`
+	noCounts := strings.Repeat(`, 0`, columnCount(totalColumns)) + `, FALSE` + strings.Repeat(`, 0`, columnCount(lastColumns))
 	var q strings.Builder
 	q.WriteString(`INSERT INTO users (` + columns + `) VALUES `)
 	arg := 1

@@ -17,7 +17,7 @@ SELECT status, COUNT(*), COUNT(lease), COUNT(first_synced_at), MAX(last_synced_a
 	CAST(SUM(CASE WHEN seen > unchanged + known THEN seen ELSE unchanged + known END) AS BIGINT), CAST(SUM(unchanged) AS BIGINT),
 	CAST(SUM(copied) AS BIGINT), CAST(SUM(adopted) AS BIGINT), CAST(SUM(skipped) AS BIGINT), CAST(SUM(failed) AS BIGINT),
 	CAST(SUM(redelivered) AS BIGINT), CAST(SUM(surplus) AS BIGINT), CAST(SUM(moved_at_source) AS BIGINT),
-	CAST(SUM(flags_updated) AS BIGINT), CAST(SUM(bytes) AS BIGINT), CAST(SUM(bytes_total) AS BIGINT)
+	CAST(SUM(flags_updated) AS BIGINT), CAST(SUM(deleted) AS BIGINT), CAST(SUM(kept_at_target) AS BIGINT), CAST(SUM(bytes) AS BIGINT), CAST(SUM(bytes_total) AS BIGINT)
 FROM (
 	SELECT *, copied + adopted + skipped + failed AS known,
 		CASE WHEN last_unchanged > copied + adopted - last_brought THEN last_unchanged - (copied + adopted - last_brought) ELSE 0 END AS unchanged
@@ -32,6 +32,8 @@ FROM (
 			u.total_surplus + CASE WHEN u.running THEN u.last_surplus ELSE 0 END AS surplus,
 			u.total_moved_at_source + CASE WHEN u.running THEN u.last_moved_at_source ELSE 0 END AS moved_at_source,
 			u.total_flags_updated + CASE WHEN u.running THEN u.last_flags_updated ELSE 0 END AS flags_updated,
+			u.total_deleted + CASE WHEN u.running THEN u.last_deleted ELSE 0 END AS deleted,
+			u.total_kept_at_target + CASE WHEN u.running THEN u.last_kept_at_target ELSE 0 END AS kept_at_target,
 			u.total_bytes + CASE WHEN u.running THEN u.last_bytes ELSE 0 END AS bytes,
 			u.last_bytes_total AS bytes_total
 		FROM users u LEFT JOIN leases l ON l.user_id = u.id AND l.kind <> 'preflight'

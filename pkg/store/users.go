@@ -14,7 +14,7 @@ import (
 const (
 	nameColumns  = `batch_id, email, email_key, user_name, target_user_name, target_login, user_root, target_root, source_secret, target_secret`
 	stateColumns = `status, code, reason, next_run_at, yielded, attempts, failing_since, takeovers,
-		stopping, completing, removing, verify_due, first_synced_at, last_synced_at, logged_in_at, preflight_from, again`
+		stopping, completing, removing, verify_due, deletions_asked, deletions_confirmed, first_synced_at, last_synced_at, logged_in_at, preflight_from, again`
 	userColumns = `id, org_id, batch_id, email, user_name, target_user_name, user_root, target_root, source_secret, target_secret, ` +
 		stateColumns + `, ` + totalColumns + `, running, ` + lastColumns + `, ` + trafficColumns
 	trafficColumns = `traffic_day, traffic_bytes`
@@ -31,7 +31,7 @@ func nameArgs(u *migration.User) []any {
 func stateArgs(st *migration.UserState) []any {
 	return []any{
 		string(st.Status), string(st.Code), st.Reason, at(st.NextRunAt), st.Yielded, st.Attempts, at(st.FailingSince), st.Takeovers,
-		st.Stopping, st.Completing, st.Removing, st.VerifyDue, at(st.FirstSyncedAt), at(st.LastSyncedAt), at(st.LoggedInAt),
+		st.Stopping, st.Completing, st.Removing, st.VerifyDue, st.DeletionsAsked, st.DeletionsConfirmed, at(st.FirstSyncedAt), at(st.LastSyncedAt), at(st.LoggedInAt),
 		string(st.PreflightFrom), st.Again,
 	}
 }
@@ -43,7 +43,7 @@ func stateDest(st *migration.UserState) []any {
 		&st.Yielded, &st.Attempts,
 		timeInto{&st.FailingSince},
 		&st.Takeovers,
-		&st.Stopping, &st.Completing, &st.Removing, &st.VerifyDue,
+		&st.Stopping, &st.Completing, &st.Removing, &st.VerifyDue, &st.DeletionsAsked, &st.DeletionsConfirmed,
 		timeInto{&st.FirstSyncedAt},
 		timeInto{&st.LastSyncedAt},
 		timeInto{&st.LoggedInAt},
