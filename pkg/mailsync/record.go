@@ -203,7 +203,7 @@ func (r *record) encode(runs []run, items []migration.Item) []byte {
 	for _, x := range runs {
 		if _, ok := local[x.flags]; !ok {
 			local[x.flags] = uint64(len(sets))
-			sets = append(sets, r.uids.flagSets[x.flags])
+			sets = append(sets, r.uids.flagSets.sets[x.flags].String())
 		}
 	}
 	b := binary.AppendUvarint(nil, uint64(len(sets)))
@@ -261,7 +261,7 @@ func (r *record) replay(entry []byte) error {
 		if known {
 			x.dst = mailbox.UID(dst)
 		}
-		x.flags = r.uids.flagSet(sets[set])
+		x.flags = r.uids.flagSets.add(mailbox.ParseFlags(sets[set]))
 		r.uids.put(x)
 		r.unskip(x)
 		src += int64(n)

@@ -59,9 +59,9 @@ func (r *record) reversed() *record {
 		if x.dst == 0 {
 			continue
 		}
-		carried := mailbox.ParseFlags(r.uids.flagSets[x.flags])
+		carried := r.uids.flagSets.sets[x.flags]
 		base := carried.Without(carried.Without(keptByAll))
-		back.uids.put(run{src: x.dst, dst: x.src, n: x.n, flags: back.uids.flagSet(base.String())})
+		back.uids.put(run{src: x.dst, dst: x.src, n: x.n, flags: back.uids.flagSets.add(base)})
 	}
 	return back
 }

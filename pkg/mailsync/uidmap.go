@@ -13,7 +13,7 @@ import (
 type run struct {
 	src, dst mailbox.UID
 	n        uint32
-	flags    uint32 // index into uidMap.flagSets
+	flags    uint32 // index into uidMap.flagSets; 0 is none
 }
 
 func (r run) end() mailbox.UID { return r.src + mailbox.UID(r.n) - 1 }
@@ -47,22 +47,13 @@ func (r run) joins(next run) bool {
 // thousands of messages that were copied in order.
 type uidMap struct {
 	runs     []run
-	flagSets []string // Flags.String, each once; index 0 is no flags
-	index    map[string]uint32
+	flagSets flagSets
 }
 
 func newUIDMap() *uidMap {
-	return &uidMap{flagSets: []string{""}, index: map[string]uint32{"": 0}}
-}
-
-func (m *uidMap) flagSet(f string) uint32 {
-	i, ok := m.index[f]
-	if !ok {
-		i = uint32(len(m.flagSets))
-		m.flagSets = append(m.flagSets, f)
-		m.index[f] = i
-	}
-	return i
+	m := &uidMap{}
+	m.flagSets.add(nil)
+	return m
 }
 
 // search returns the index of the first run that ends at u or later.
@@ -77,7 +68,7 @@ func (m *uidMap) get(u mailbox.UID) (dst mailbox.UID, flags mailbox.Flags, ok bo
 	if i == len(m.runs) || m.runs[i].src > u {
 		return 0, nil, false
 	}
-	return m.runs[i].at(u), mailbox.ParseFlags(m.flagSets[m.runs[i].flags]), true
+	return m.runs[i].at(u), m.flagSets.sets[m.runs[i].flags], true
 }
 
 // put notes a run, over whatever the map said of its source messages before.
@@ -127,7 +118,7 @@ func (m *uidMap) put(r run) {
 
 // deliver notes one delivered message.
 func (m *uidMap) deliver(src, dst mailbox.UID, flags mailbox.Flags) run {
-	r := run{src, dst, 1, m.flagSet(flags.String())}
+	r := run{src, dst, 1, m.flagSets.add(flags)}
 	m.put(r)
 	return r
 }
