@@ -75,6 +75,8 @@ type work struct {
 	// stuckAfter says that it failed after that message, before the next one began; 0
 	// stands for the beginning.
 	stuckAfter bool
+	// stuckOver is what the source said then, or how the connection ended.
+	stuckOver string
 	// unreadable is how often the source refused to deliver a message.
 	unreadable int
 	stuck      int

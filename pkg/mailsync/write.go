@@ -380,13 +380,18 @@ func (x *folderWrite) readOn(ctx context.Context, s step) (*work, error) {
 	if x.err != nil {
 		return x.afterError(ctx, x.err)
 	}
+	x.f.stuckOver = migration.AsFault(s.err).Reason
 	x.f.only, x.f.care = nil, quick
 	return x.f, x.pause(ctx)
 }
 
 func (x *folderWrite) skipUnread(unread mailbox.UIDSet) {
+	reason := "the source lists the message and does not deliver it"
+	if x.f.stuckOver != "" {
+		reason += ": " + x.f.stuckOver
+	}
 	for u := range unread.All() {
-		x.skip(x.item(&mailbox.Message{UID: u}, nil, migration.MessageUnreadable, "the source lists the message and does not deliver it"))
+		x.skip(x.item(&mailbox.Message{UID: u}, nil, migration.MessageUnreadable, reason))
 	}
 }
 
