@@ -15,6 +15,8 @@
 //	HalfOpen   loses the server; the client is not told (no FIN), its bytes go nowhere
 //	LostReply  lets the server do it, drops the answer, and closes both
 //	Tear       closes both in the middle of every message that holds Words
+//	Refuse     answers with Words in the place of every message that holds Holds, and of
+//	           what would follow it
 //	Answer     answers with Words in the server's place; the server does not hear of it
 //
 // With a certificate the client's side is TLS, from the first byte or by STARTTLS; the

@@ -20,6 +20,7 @@ const (
 	LostReply Kind = "lost reply"
 	Answer    Kind = "answer"
 	Tear      Kind = "tear"
+	Refuse    Kind = "refuse"
 )
 
 // Greeting is the At of a fault in the server's first word.
@@ -40,7 +41,8 @@ type Fault struct {
 	Bytes    int           // of Cut, Stall: bytes of the answer that pass before
 	Messages int           // of CutAfter: messages of a FETCH that pass before
 	Pause    time.Duration // of Drip
-	Words    string        // of Answer ("NO [THROTTLED] ..."), Bye, Garbage and Tear
+	Words    string        // of Answer and Refuse ("NO [THROTTLED] ..."), Bye, Garbage and Tear
+	Holds    string        // of Refuse: part of a message; it needs no At
 }
 
 // strikes reports whether f is for a command.

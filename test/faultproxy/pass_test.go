@@ -161,6 +161,9 @@ func TestOneBadThingNeverStopsTheRest(t *testing.T) {
 		"a folder that cannot be made": {
 			target: faultproxy.Fault{Kind: faultproxy.Answer, At: "CREATE", Has: "Bad", Words: "NO [CANNOT] Invalid name"}, copied: whole, code: migration.MessageRejected,
 		},
+		"a message that is refused every time": {
+			source: faultproxy.Fault{Kind: faultproxy.Refuse, Holds: "Bad-1@", Words: "NO [SERVERBUG] Internal error occurred."}, copied: whole + bad - 1, code: migration.MessageUnreadable,
+		},
 		"a message that tears every time": {
 			source: faultproxy.Fault{Kind: faultproxy.Tear, At: "FETCH", Words: "Bad-1@"}, copied: whole + bad - 1, code: migration.MessageUnreadable,
 		},

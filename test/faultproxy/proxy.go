@@ -1,8 +1,10 @@
 package faultproxy
 
 import (
+	"bytes"
 	"crypto/tls"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -159,6 +161,26 @@ func (p *Proxy) fault(verb, line string) *Fault {
 		}
 	}
 	return nil
+}
+
+// refusal returns the answer in the place of a message, nil where it passes.
+func (p *Proxy) refusal(message []byte) *Fault {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range p.faults {
+		if f.Kind == Refuse && bytes.Contains(message, []byte(f.Holds)) {
+			p.struck++
+			return &f.Fault
+		}
+	}
+	return nil
+}
+
+// refuses reports whether messages have to be looked at.
+func (p *Proxy) refuses() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.faults, func(f *counted) bool { return f.Kind == Refuse })
 }
 
 func (p *Proxy) hear(b []byte) {

@@ -25,6 +25,8 @@ type relay struct {
 	asked  bool   // the server has asked for the literal that was announced
 	passed int    // bytes of the answer
 	bodies int    // messages of the answer
+
+	refusing *Fault // the message under way is refused; of responses alone
 }
 
 func newRelay(p *Proxy, client, clear, server net.Conn) *relay {
@@ -210,15 +212,43 @@ func (r *relay) responses() {
 			r.asked = true
 			r.mu.Unlock()
 		}
-		if !r.pass(line) {
-			return
-		}
-		if size, _, ok := literal(line); ok && strings.HasPrefix(line, "* ") || ok && strings.HasPrefix(line, " ") {
-			if !r.passBody(size) {
+		size, _, ok := literal(line)
+		ok = ok && (strings.HasPrefix(line, "* ") || strings.HasPrefix(line, " "))
+		if r.refusing != nil || ok && r.proxy.refuses() {
+			if !r.refuseMessage(line, size, ok) {
 				return
 			}
+			continue
+		}
+		if !r.pass(line) || ok && !r.passBody(size) {
+			return
 		}
 	}
+}
+
+// refuseMessage passes a message on, unless it is one that is refused: then all is dropped
+// to the end of the answer, in whose place the refusal comes.
+func (r *relay) refuseMessage(line string, size int64, hasBody bool) bool {
+	var body []byte
+	if hasBody {
+		body = make([]byte, size)
+		if _, err := io.ReadFull(r.out, body); err != nil {
+			return false
+		}
+	}
+	if r.refusing == nil {
+		if r.refusing = r.proxy.refusal(body); r.refusing == nil {
+			return r.tell(line + string(body))
+		}
+		return true
+	}
+	if hasBody || strings.ContainsAny(line[:1], "* )") {
+		return true
+	}
+	words := r.refusing.Words
+	r.refusing = nil
+	tag, _, _ := strings.Cut(line, " ")
+	return r.tell(tag + " " + words + "\r\n")
 }
 
 func (r *relay) halfOpen() bool {
