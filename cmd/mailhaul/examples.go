@@ -42,6 +42,7 @@ var examples = map[string]string{
 	"batch watch":     "mailhaul batch watch pilot",
 	"batch wait":      "mailhaul batch wait pilot --for Synced --timeout 8h",
 	"batch delete":    "mailhaul batch delete pilot --confirm pilot --keep-report",
+	"batch mails":     "mailhaul batch mails pilot",
 	"batch add-users": "mailhaul report errors pilot > mended.csv\nmailhaul batch add-users pilot --csv mended.csv",
 
 	"user list":              "mailhaul user list --batch pilot --status Failed",

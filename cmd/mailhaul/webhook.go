@@ -63,6 +63,24 @@ func newWebhookCommand(g *global) *cobra.Command {
 	return cmd
 }
 
+func newBatchMails(g *global) *cobra.Command {
+	return simple(g, "mails NAME", "List to whom reports of a batch were mailed, newest first", 1, func(cmd *cobra.Command, c *client.Client, args []string) error {
+		list, err := c.Mails(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return emitList(g, list, []column[client.Mail]{
+			{"TO", func(m client.Mail) string { return m.To }},
+			{"EVENT", func(m client.Mail) string { return m.Event }},
+			{"STATUS", func(m client.Mail) string { return m.Status }},
+			{"ATTEMPTS", func(m client.Mail) string { return strconv.Itoa(m.Attempts) }},
+			{"LAST", func(m client.Mail) string { return when(m.LastAttemptAt) }},
+			{"NEXT", func(m client.Mail) string { return when(m.NextAttemptAt) }},
+			{"ANSWER", func(m client.Mail) string { return m.Answer }},
+		})
+	})
+}
+
 func newWebhookDeliveries(g *global) *cobra.Command {
 	return simple(g, "deliveries ID", "List what went and goes to a webhook, newest first", 1, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		list, err := c.Deliveries(cmd.Context(), args[0])

@@ -41,6 +41,11 @@ func (c *Client) Webhooks(ctx context.Context) ([]Webhook, error) {
 	return all[Webhook](ctx, c, c.inOrg("webhooks"), nil)
 }
 
+// Mails lists what was and is mailed about a batch, newest first.
+func (c *Client) Mails(ctx context.Context, batch string) ([]Mail, error) {
+	return all[Mail](ctx, c, c.inOrg("batches", batch, "mails"), nil)
+}
+
 // Deliveries lists what went and goes to a webhook, newest first.
 func (c *Client) Deliveries(ctx context.Context, id string) ([]Delivery, error) {
 	return all[Delivery](ctx, c, c.inOrg("webhooks", id, "deliveries"), nil)

@@ -79,6 +79,18 @@ type Delivery struct {
 	NextAttemptAt *time.Time `json:"nextAttemptAt" doc:"when it is called next; null: not any more"`
 }
 
+// Mail is one report on its way to a mail address.
+type Mail struct {
+	To            string     `json:"to" doc:"the address"`
+	Event         string     `json:"event" doc:"what it tells of: batch.synced or batch.completed"`
+	Status        string     `json:"status" doc:"pending, delivered, or failed: given up"`
+	Attempts      int        `json:"attempts" doc:"until now"`
+	Answer        string     `json:"answer" doc:"what the mail server said to the latest"`
+	CreatedAt     time.Time  `json:"createdAt" doc:"when it was put on its way"`
+	LastAttemptAt *time.Time `json:"lastAttemptAt" doc:"when it was tried last; null: not yet"`
+	NextAttemptAt *time.Time `json:"nextAttemptAt" doc:"when it is tried next; null: not any more"`
+}
+
 // NewToken asks for a token.
 type NewToken struct {
 	Role    string `json:"role" doc:"owner, admin, operator or viewer"`

@@ -27,6 +27,7 @@ type Webhooks interface {
 	ListWebhooks(ctx context.Context, orgID int64) ([]migration.Webhook, error)
 	DeleteWebhook(ctx context.Context, orgID, id int64) error
 	ListDeliveries(ctx context.Context, webhookID, beforeID int64, limit int) ([]migration.Delivery, error)
+	ListMails(ctx context.Context, batchID, beforeID int64, limit int) ([]migration.Delivery, error)
 }
 
 // SecretOfWebhook is described at SecretOfEndpoint.
@@ -105,6 +106,15 @@ func (c *Control) Deliveries(ctx context.Context, a Actor, org string, id, befor
 		return nil, err
 	}
 	return c.store.ListDeliveries(ctx, w.ID, before, limit)
+}
+
+// Mails lists what was and is mailed about a batch, newest first.
+func (c *Control) Mails(ctx context.Context, a Actor, org, batch string, before int64, limit int) ([]migration.Delivery, error) {
+	b, err := c.enterBatch(ctx, a, org, batch, migration.Viewer)
+	if err != nil {
+		return nil, err
+	}
+	return c.store.ListMails(ctx, b.ID, before, limit)
 }
 
 // checkWebhookURL lets through https, and http to this very machine. Whether the host

@@ -79,6 +79,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"POST", "/v1/orgs/default/batches/pilot/users/none/confirm-deletions", "", migration.Operator},
 		{"POST", "/v1/orgs/default/batches/pilot/users/none/credentials", `{"password":"x"}`, migration.Operator},
 		{"GET", "/v1/orgs/default/batches/pilot/items", "", migration.Viewer},
+		{"GET", "/v1/orgs/default/batches/pilot/mails", "", migration.Viewer},
 		{"GET", "/v1/orgs/default/batches/pilot/reports/statistics", "", migration.Viewer},
 		{"GET", "/v1/orgs/default/batches/none/events", "", migration.Viewer},
 	}
@@ -192,6 +193,7 @@ func TestAnotherOrganisationIsAsOneThatDoesNotExist(t *testing.T) {
 		{method: "POST", path: "/batches/pilot/users/ann@example.com/move", body: `{"to":"pilot"}`},
 		{method: "POST", path: "/batches/pilot/users/ann@example.com/credentials", body: map[string]any{"password": "x"}},
 		{method: "GET", path: "/batches/pilot/items"},
+		{method: "GET", path: "/batches/pilot/mails"},
 		{method: "GET", path: "/batches/pilot/reports/errors"},
 		{method: "GET", path: "/batches/pilot/events"},
 	} {

@@ -79,6 +79,7 @@ func New(c Config) http.Handler {
 	a.userRoutes()
 	a.fleetRoutes()
 	a.reportRoutes()
+	a.mailRoutes()
 	a.webhookRoutes()
 	a.eventRoutes()
 	a.describeProblems()

@@ -111,3 +111,57 @@ func TestATokenHasAnAddress(t *testing.T) {
 		t.Errorf("made %v", made)
 	}
 }
+
+// TestMailsAreTold: to whom a batch's report was mailed, and what the mail server said.
+func TestMailsAreTold(t *testing.T) {
+	e := newEnv(t)
+	e.endpoints(e.owner, "default")
+	op := e.token("default", migration.Operator)
+	e.as(op, "POST", inDefault+"/batches", map[string]any{
+		"name": "pilot", "sourceEndpoint": "old", "targetEndpoint": "new", "csv": users, "notify": []string{"ann@example.com", "bob@example.com"},
+	}, 201)
+	mails := inDefault + "/batches/pilot/mails"
+	if list := e.as(op, "GET", mails, nil, 200)["items"].([]any); len(list) != 0 {
+		t.Errorf("nothing was mailed yet: %v", list)
+	}
+	b, err := e.store.BatchByName(t.Context(), orgID(t, e, "default"), "pilot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.store.AddEvent(t.Context(), migration.Event{OrgID: b.OrgID, BatchID: b.ID, Kind: migration.EventBatchSynced, At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.store.QueueDeliveries(t.Context(), true, 100); err != nil {
+		t.Fatal(err)
+	}
+	due, err := e.store.DueDeliveries(t.Context(), time.Now().Add(time.Minute), true, 10)
+	if err != nil || len(due) != 2 {
+		t.Fatalf("due: %+v, %v", due, err)
+	}
+	for i, answer := range []string{"250 queued", "550 no such user"} {
+		if mine, err := e.store.ClaimDelivery(t.Context(), &due[i], time.Now().Add(time.Hour)); !mine || err != nil {
+			t.Fatalf("claim: %v, %v", mine, err)
+		}
+		due[i].DueAt, due[i].EndedAt, due[i].Delivered, due[i].Answer = time.Time{}, time.Now(), i == 0, answer
+		if err := e.store.EndDelivery(t.Context(), due[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for path := mails + "?limit=1"; ; {
+		page := e.as(op, "GET", path, nil, 200)
+		for _, item := range page["items"].([]any) {
+			m := item.(map[string]any)
+			got = append(got, fmt.Sprint(m["to"], " ", m["event"], " ", m["status"], ": ", m["answer"]))
+		}
+		next, _ := page["nextCursor"].(string)
+		if next == "" {
+			break
+		}
+		path = mails + "?limit=1&cursor=" + next
+	}
+	want := []string{due[1].Address + " batch.synced failed: 550 no such user", due[0].Address + " batch.synced delivered: 250 queued"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("mails %q, want %q", got, want)
+	}
+}

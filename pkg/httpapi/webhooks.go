@@ -73,6 +73,33 @@ func (a *api) webhookRoutes() {
 		})
 }
 
+func (a *api) mailRoutes() {
+	route(a, migration.Viewer, http.MethodGet, batchPath+"/mails", "listMails", "List what was and is mailed about a batch, newest first",
+		func(ctx context.Context, who control.Actor, in *struct {
+			BatchPath
+			Paging
+		},
+		) (*pageOut[client.Mail], error) {
+			before, err := in.afterID()
+			if err != nil {
+				return nil, err
+			}
+			rows, err := a.Control.Mails(ctx, who, in.Org, in.Name, before, in.Limit+1)
+			if err != nil {
+				return nil, err
+			}
+			return page(rows, in.Limit, mailWire, func(d migration.Delivery) string { return strconv.FormatInt(d.ID, 10) }), nil
+		})
+}
+
+func mailWire(d migration.Delivery) client.Mail {
+	w := deliveryWire(d)
+	return client.Mail{
+		To: d.Address, Event: w.Event, Status: w.Status, Attempts: w.Attempts, Answer: w.Answer,
+		CreatedAt: w.CreatedAt, LastAttemptAt: w.LastAttemptAt, NextAttemptAt: w.NextAttemptAt,
+	}
+}
+
 func webhookWire(w migration.Webhook) client.Webhook {
 	out := client.Webhook{ID: w.ID, URL: w.URL, CreatedAt: w.CreatedAt.UTC()}
 	if w.Last != nil {

@@ -101,6 +101,11 @@ func testDeliveries(t *testing.T, open opener) {
 	if len(list) != 1 || list[0].Last == nil || !list[0].Last.Delivered || list[0].Last.Answer != "HTTP 204" {
 		t.Errorf("webhooks %+v", list)
 	}
+	mails, err := s.ListMails(ctx, b.ID, 0, 10)
+	w.ok(err)
+	if len(mails) != 1 || mails[0].Address == "" || mails[0].WebhookID != 0 {
+		t.Errorf("mails %+v", mails)
+	}
 	testEndOfDeliveries(w, b, hook)
 }
 

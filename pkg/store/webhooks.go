@@ -92,6 +92,11 @@ func (s *Store) ListDeliveries(ctx context.Context, webhookID, beforeID int64, l
 	return s.deliveries(ctx, selectDelivery+` WHERE webhook_id = $1 AND (id < $2 OR $2 = 0) ORDER BY id DESC LIMIT $3`, webhookID, beforeID, limit)
 }
 
+// ListMails is ListDeliveries for the mail about a batch.
+func (s *Store) ListMails(ctx context.Context, batchID, beforeID int64, limit int) ([]migration.Delivery, error) {
+	return s.deliveries(ctx, selectDelivery+` WHERE batch_id = $1 AND webhook_id = 0 AND (id < $2 OR $2 = 0) ORDER BY id DESC LIMIT $3`, batchID, beforeID, limit)
+}
+
 const selectDelivery = `SELECT id, org_id, batch_id, event_id, webhook_id, address, kind, body, created_at, due_at, attempts, delivered, ended_at, answer FROM deliveries`
 
 func (s *Store) deliveries(ctx context.Context, query string, args ...any) ([]migration.Delivery, error) {

@@ -74,6 +74,9 @@ func TestWhoIsToldOfABatch(t *testing.T) {
 	if list := calls.all(); len(list) != 2 || !strings.Contains(list[0], `"type":"batch.synced"`) || !strings.Contains(list[1], `"type":"batch.completed"`) {
 		t.Errorf("called with %q", list)
 	}
+	if out := s.cli("batch", "mails", batchName); strings.Count(out, "delivered") != 4 {
+		t.Errorf("batch mails:\n%s", out)
+	}
 	if out := s.cli("webhook", "list"); !strings.Contains(out, "delivered") || !strings.Contains(out, "HTTP 200") {
 		t.Errorf("webhook list:\n%s", out)
 	}
