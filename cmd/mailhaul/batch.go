@@ -40,7 +40,8 @@ func newBatchCommand(g *global) *cobra.Command {
 	}
 	cmd.AddCommand(newBatchNow(g, "sync", "Sync all users now", "in step", lastSyncs),
 		newBatchNow(g, "verify", "Compare both sides of every synced user; see report receipts", "the same on both sides", receipts),
-		newBatchComplete(g), newBatchReverse(g), newBatchWatch(g), newBatchWait(g), newBatchDelete(g), newBatchAddUsers(g), newBatchMails(g), newBatchSet(g))
+		newBatchPreflight(g), newBatchComplete(g), newBatchReverse(g), newBatchWatch(g), newBatchWait(g), newBatchDelete(g), newBatchAddUsers(g), newBatchMails(g),
+		newBatchSet(g))
 	return cmd
 }
 

@@ -38,6 +38,7 @@ var examples = map[string]string{
 	"batch sync":      "mailhaul batch sync pilot --wait",
 	"batch complete":  "mailhaul batch complete pilot --at 2026-05-01T22:00:00Z",
 	"batch reverse":   "mailhaul batch reverse pilot --name pilot-back",
+	"batch preflight": "mailhaul batch preflight pilot\nmailhaul batch preflight pilot --show --output json",
 	"batch verify":    "mailhaul batch verify pilot --wait\nmailhaul report receipts pilot",
 	"batch watch":     "mailhaul batch watch pilot",
 	"batch wait":      "mailhaul batch wait pilot --for Synced --timeout 8h",

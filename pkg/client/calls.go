@@ -212,7 +212,7 @@ func (c *Client) ChangeBatch(ctx context.Context, name, confirm string, in Batch
 	return out, err
 }
 
-// Do runs a verb on a batch: start, stop, sync or verify.
+// Do runs a verb on a batch: start, stop, sync, verify or preflight.
 func (c *Client) Do(ctx context.Context, batch, verb string) (out Batch, err error) {
 	_, err = c.json(ctx, call{method: http.MethodPost, path: c.inOrg("batches", batch, verb)}, nil, &out)
 	return out, err

@@ -40,7 +40,7 @@ type Fleet struct {
 	At        time.Time      `json:"at" doc:"of the look; at most a second old"`
 	Workers   []Worker       `json:"workers" nullable:"true" doc:"the workers; null for a token that is bound to one organisation"`
 	Endpoints []FleetAt      `json:"endpoints" nullable:"false" doc:"the organisation's endpoints, by name"`
-	Due       map[string]int `json:"due" doc:"users that are due and wait, by kind of pass: complete, resync, first, verify"`
+	Due       map[string]int `json:"due" doc:"users that are due and wait, by kind of pass: complete, resync, first, verify, preflight"`
 	// ETASeconds is null where it is not known.
 	ETASeconds *float64 `json:"etaSeconds" doc:"until all that are due now have had their pass, without those at endpoints that are held or parked; null: not known, because no pass was measured yet or no worker takes work"`
 	Copied     Copied   `json:"copied" doc:"counters, to make rates of: the difference of two looks"`

@@ -98,6 +98,8 @@ type Batches interface {
 	SyncUsersNow(ctx context.Context, batchID int64, now time.Time) (int, error)
 	CompleteUsers(ctx context.Context, batchID int64, now time.Time) (int, error)
 	VerifyUsers(ctx context.Context, batchID int64, now time.Time) (int, error)
+	// PreflightUsers asks for a preflight of all users that rest.
+	PreflightUsers(ctx context.Context, batchID int64, now time.Time) (int, error)
 	RemoveUsers(ctx context.Context, batchID int64) (int, error)
 	// PurgeRemoved deletes what was removed and no pass holds any more.
 	PurgeRemoved(ctx context.Context) (int, error)
@@ -120,6 +122,12 @@ type Users interface {
 type Reports interface {
 	ListItems(ctx context.Context, batchID int64, code migration.Code, afterID int64, limit int) ([]migration.UserItem, error)
 	ListReceipts(ctx context.Context, batchID int64, after string, limit int) ([]migration.UserReceipt, error)
+	// PreflightGroups sums up what preflights of a batch found, and tells how many users
+	// still wait for theirs or have it run; ListPreflights lists them, the gravest first.
+	PreflightGroups(ctx context.Context, batchID int64) (groups []migration.PreflightGroup, left int, err error)
+	ListPreflights(ctx context.Context, batchID int64, level migration.Level, after string, limit int) ([]migration.UserPreflight, error)
+	// Pilots tells how the first syncs of the latest batches between two endpoints went.
+	Pilots(ctx context.Context, orgID, sourceID, targetID int64) ([]migration.Pilot, error)
 	KeepReport(ctx context.Context, orgID int64, batch string, body []byte, now time.Time) error
 	KeptReport(ctx context.Context, orgID int64, batch string) ([]byte, error)
 }

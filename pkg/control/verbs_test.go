@@ -198,6 +198,7 @@ func (r *randomBatch) step() {
 		"start":       onBatch(func() (control.Batch, error) { return r.StartBatch(ctx, owner, "default", r.name) }),
 		"stop":        onBatch(func() (control.Batch, error) { return r.StopBatch(ctx, owner, "default", r.name) }),
 		"sync":        onBatch(func() (control.Batch, error) { return r.SyncBatch(ctx, owner, "default", r.name) }),
+		"preflight":   onBatch(func() (control.Batch, error) { return r.PreflightBatch(ctx, owner, "default", r.name) }),
 		"verify":      onBatch(func() (control.Batch, error) { return r.VerifyBatch(ctx, owner, "default", r.name) }),
 		"complete":    onBatch(func() (control.Batch, error) { return r.CompleteBatch(ctx, owner, "default", r.name, time.Time{}) }),
 		"retry":       onUser(func() (migration.User, error) { return r.RetryUser(ctx, owner, "default", r.name, who) }),
@@ -214,7 +215,7 @@ func (r *randomBatch) step() {
 		"claim":       func() error { return r.pass(migration.LeaseQueued) },
 		"end":         func() error { return r.pass(migration.LeaseRunning) },
 	}
-	did := r.any("begin", "begin", "end", "work", "work", "work", "work", "work", "start", "start", "start", "start", "stop", "sync", "verify", "complete", "retry",
+	did := r.any("begin", "begin", "end", "work", "work", "work", "work", "work", "start", "start", "start", "start", "stop", "preflight", "sync", "verify", "complete", "retry",
 		"stop user", "finish user", "reset", "credentials", "remove user", "add users", "an hour")
 	if did == "complete" && len(r.story) < 8 {
 		did = "work" // after it not much happens any more

@@ -66,6 +66,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"POST", "/v1/orgs/default/batches/none/sync", "", migration.Operator},
 		{"POST", "/v1/orgs/default/batches/none/complete", "", migration.Operator},
 		{"POST", "/v1/orgs/default/batches/none/verify", "", migration.Operator},
+		{"POST", "/v1/orgs/default/batches/none/preflight", "", migration.Operator},
+		{"GET", "/v1/orgs/default/batches/pilot/preflight", "", migration.Viewer},
 		{"POST", "/v1/orgs/default/batches/none/reverse", "", migration.Operator},
 		{"POST", "/v1/orgs/default/batches/none/users/ann@example.com/move", `{"to":"pilot"}`, migration.Operator},
 		{"POST", "/v1/orgs/default/batches/none/users", `{"csv":""}`, migration.Operator},

@@ -70,6 +70,7 @@ func (a *api) batchRoutes() {
 				control.Removal{Force: in.Force, Confirm: in.Confirm, Keep: in.KeepReport}))
 		}, goneOrSoon)
 	a.verbRoutes()
+	a.preflightRoutes()
 	a.uploadRoutes()
 }
 
@@ -83,6 +84,7 @@ func (a *api) verbRoutes() {
 		{"stop", "Stop a batch", c.StopBatch},
 		{"sync", "Sync all users now", c.SyncBatch},
 		{"verify", "Compare both sides of every synced user", c.VerifyBatch},
+		{"preflight", "Look at both sides of every user before anything is copied; it is for a batch that does not run", c.PreflightBatch},
 	} {
 		route(a, migration.Operator, http.MethodPost, batchPath+"/"+v.verb, v.verb+"Batch", v.summary,
 			func(ctx context.Context, who control.Actor, in *BatchPath) (*batchOut, error) {

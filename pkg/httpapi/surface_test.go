@@ -25,7 +25,7 @@ func TestOpenAPIDescribesEveryPath(t *testing.T) {
 		"/v1/orgs/{org}/endpoints": "post get", "/v1/orgs/{org}/endpoints/{name}": "get patch delete", "/v1/orgs/{org}/endpoints/{name}/test": "post", "/v1/orgs/{org}/endpoints/{name}/scope": "get put patch delete",
 		"/v1/orgs/{org}/batches": "post get", "/v1/orgs/{org}/batches/{name}": "get patch delete",
 		"/v1/orgs/{org}/batches/{name}/start": "post", "/v1/orgs/{org}/batches/{name}/stop": "post", "/v1/orgs/{org}/batches/{name}/sync": "post",
-		"/v1/orgs/{org}/batches/{name}/complete": "post", "/v1/orgs/{org}/batches/{name}/verify": "post",
+		"/v1/orgs/{org}/batches/{name}/complete": "post", "/v1/orgs/{org}/batches/{name}/verify": "post", "/v1/orgs/{org}/batches/{name}/preflight": "post get",
 		"/v1/orgs/{org}/batches/{name}/users": "get post", "/v1/orgs/{org}/batches/{name}/users/{email}": "get delete",
 		"/v1/orgs/{org}/batches/{name}/users/{email}/retry": "post", "/v1/orgs/{org}/batches/{name}/users/{email}/move": "post", "/v1/orgs/{org}/batches/{name}/reverse": "post", "/v1/orgs/{org}/batches/{name}/users/{email}/credentials": "post",
 		"/v1/orgs/{org}/batches/{name}/items": "get", "/v1/orgs/{org}/batches/{name}/reports/{report}": "get", "/v1/orgs/{org}/batches/{name}/events": "get",
