@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -10,10 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/mailhaul/mailhaul/pkg/control"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/store"
 	"github.com/mailhaul/mailhaul/pkg/vault"
+	"github.com/mailhaul/mailhaul/test/servers"
 )
 
 // office is the use cases over a store of its own, with a clock that is set.
@@ -27,7 +31,12 @@ var owner = control.Actor{Role: migration.Owner}
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	s, err := store.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "m.db"))
+	return newOfficeOn(t, "sqlite://"+filepath.Join(t.TempDir(), "m.db"))
+}
+
+func newOfficeOn(t *testing.T, database string) *office {
+	t.Helper()
+	s, err := store.Open(t.Context(), database)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,25 +151,70 @@ func TestNothingIsAskedOfACompletedBatch(t *testing.T) {
 var stories = flag.Int("control.stories", 12, "stories of a batch")
 
 // TestCountsAreTheSumOfTheUsers does verbs and passes at random; after each, the batch's
-// counts are those of its users, and its status is the first of the rules that applies.
+// counts are those of its users, and its status is the first of the rules that applies. On
+// both databases; then by several callers at once, who are looked at when all are through.
 func TestCountsAreTheSumOfTheUsers(t *testing.T) {
-	o := newOffice(t)
-	met := map[string]int{}
-	for n := range *stories {
-		r := &randomBatch{office: o, T: t, met: met, random: rand.New(rand.NewPCG(uint64(n), 1)), name: fmt.Sprint("b", n), domain: fmt.Sprintf("b%d.example", n)}
-		_, _, err := o.CreateBatch(t.Context(), owner, "default", o.batch(r.name, r.domain, "abc", func(b *control.NewBatch) { b.AutoStart = n%4 > 0 }))
-		r.may(err)
-		r.look()
-		for range 25 {
-			r.step()
-			r.look()
+	for database, x := range map[string]struct {
+		open    func(*testing.T) *office
+		stories int
+	}{
+		"SQLite":     {newOffice, *stories},
+		"PostgreSQL": {func(t *testing.T) *office { return newOfficeOn(t, servers.Postgres(t).URL) }, *stories / 2},
+	} {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			o, met := x.open(t), map[string]int{}
+			for n := range x.stories {
+				r := o.randomBatch(t, n, met)
+				for range 25 {
+					r.must(r.step())
+					r.look()
+				}
+				r.end()
+			}
+			for n := range x.stories / 3 {
+				o.randomBatch(t, 100+n, met).together()
+			}
+			t.Logf("met: %v", met)
+			if len(met) < 5 {
+				t.Errorf("of eleven statuses %d were met: the stories are too short to tell much", len(met))
+			}
+		})
+	}
+}
+
+// randomBatch begins the nth story.
+func (o *office) randomBatch(t *testing.T, n int, met map[string]int) *randomBatch {
+	r := &randomBatch{office: o, T: t, met: met, random: rand.New(rand.NewPCG(uint64(n), 1)), name: fmt.Sprint("b", n), domain: fmt.Sprintf("b%d.example", n)}
+	_, _, err := o.CreateBatch(t.Context(), owner, "default", o.batch(r.name, r.domain, "abc", func(b *control.NewBatch) { b.AutoStart = n%4 > 0 }))
+	r.must(err)
+	r.look()
+	return r
+}
+
+// together has four callers do things to the batch at once, in rounds; an hour passes
+// after each.
+func (r *randomBatch) together() {
+	const callers = 4
+	for round := range 4 {
+		var all errgroup.Group
+		for n := range callers {
+			caller := &randomBatch{office: r.office, T: r.T, name: r.name, domain: r.domain, crowded: true, random: rand.New(rand.NewPCG(r.random.Uint64(), uint64(n)))}
+			all.Go(func() error {
+				for range 5 {
+					if err := caller.step(); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
 		}
-		r.end()
+		r.must(all.Wait())
+		r.story = append(r.story, fmt.Sprint("round ", round))
+		r.look()
+		r.now = r.now.Add(time.Hour)
 	}
-	t.Logf("met: %v", met)
-	if len(met) < 6 {
-		t.Errorf("of eleven statuses %d were met: the stories are too short to tell much", len(met))
-	}
+	r.end()
 }
 
 // randomBatch is a batch to which things happen.
@@ -170,22 +224,33 @@ type randomBatch struct {
 	random       *rand.Rand
 	name, domain string
 	story        []string
+	crowded      bool           // others do things to it at the same moment
 	met          map[string]int // statuses, how often
 }
 
 // any is one of list.
 func (r *randomBatch) any(list ...string) string { return list[r.random.IntN(len(list))] }
 
-// may fails the test for an error that is no refusal.
-func (r *randomBatch) may(err error) {
+// must fails the test for an error that is no refusal.
+func (r *randomBatch) must(err error) {
 	r.Helper()
-	if f := migration.AsFault(err); f != nil && f.Code != migration.Conflict && f.Code != migration.NotFound {
+	if err = r.unexpected(err); err != nil {
 		r.Fatalf("%s: %v: %v", r.name, r.story, err)
 	}
 }
 
+// unexpected returns err, unless it is a refusal: of a verb, or of a lease that somebody
+// else was quicker to take or to end.
+func (r *randomBatch) unexpected(err error) error {
+	f := migration.AsFault(err)
+	if f == nil || f.Code == migration.Conflict || f.Code == migration.NotFound || r.crowded && errors.Is(err, migration.ErrLeaseLost) {
+		return nil
+	}
+	return err
+}
+
 // step does one thing to the batch, to one of its users, or to a pass.
-func (r *randomBatch) step() {
+func (r *randomBatch) step() error {
 	ctx := r.Context()
 	who := r.any("a", "b", "c", "d") + "@" + r.domain
 	onBatch := func(do func() (control.Batch, error)) func() error {
@@ -220,14 +285,20 @@ func (r *randomBatch) step() {
 	if did == "complete" && len(r.story) < 8 {
 		did = "work" // after it not much happens any more
 	}
+	if r.crowded && (did == "an hour" || did == "begin") {
+		did = "admit" // its claim is another's
+	}
 	r.story = append(r.story, did)
 	parts, several := map[string][]string{"begin": {"admit", "claim"}, "work": {"admit", "claim", "end"}}[did]
 	if !several {
 		parts = []string{did}
 	}
 	for _, part := range parts {
-		r.may(verbs[part]())
+		if err := r.unexpected(verbs[part]()); err != nil {
+			return fmt.Errorf("%v: %s: %w", r.story, part, err)
+		}
 	}
+	return nil
 }
 
 // pass claims the first lease in that state, or ends its pass in one of many ways.
@@ -267,11 +338,11 @@ func (r *randomBatch) pass(in migration.LeaseState) error {
 func (r *randomBatch) look() {
 	ctx := r.Context()
 	b, err := r.Batch(ctx, owner, "default", r.name)
-	r.may(err)
+	r.must(err)
 	users, err := r.Users(ctx, owner, "default", r.name, migration.UserFilter{}, "", 100)
-	r.may(err)
+	r.must(err)
 	leases, err := r.store.LiveLeases(ctx)
-	r.may(err)
+	r.must(err)
 	counts, running, synced, unsynced := map[migration.UserStatus]int{}, 0, 0, 0
 	var copied, seen int64
 	for _, u := range users {
@@ -280,6 +351,9 @@ func (r *randomBatch) look() {
 		for _, l := range leases {
 			if l.UserID == u.ID {
 				running++
+			}
+			if l.UserID == u.ID && l.State == migration.LeaseQueued && (u.Status == migration.UserStopped || u.Status == migration.UserNeedsCredentials || u.Status == migration.UserCreated) {
+				r.Fatalf("%s: after %v %s is %s, and admitted", r.name, r.story, u.EmailAddress, u.Status)
 			}
 		}
 		switch {
@@ -308,18 +382,18 @@ func (r *randomBatch) look() {
 func (r *randomBatch) end() {
 	ctx := r.Context()
 	_, err := r.RemoveBatch(ctx, owner, "default", r.name, control.Removal{Force: true})
-	r.may(err)
+	r.must(err)
 	leases, err := r.store.LiveLeases(ctx)
-	r.may(err)
+	r.must(err)
 	for _, l := range leases {
 		if l.State == migration.LeaseQueued {
 			_, err := r.store.Claim(ctx, l.Token, "worker")
-			r.may(err)
+			r.must(err)
 		}
-		r.may(r.store.Finish(ctx, l.Token, migration.UserState{Status: migration.UserRemoving, Removing: true}, migration.Totals{}, migration.Tally{}, nil, nil))
+		r.must(r.store.Finish(ctx, l.Token, migration.UserState{Status: migration.UserRemoving, Removing: true}, migration.Totals{}, migration.Tally{}, nil, nil))
 	}
 	_, err = r.store.PurgeRemoved(ctx)
-	r.may(err)
+	r.must(err)
 	if _, err := r.Batch(ctx, owner, "default", r.name); migration.AsFault(err) == nil || migration.AsFault(err).Code != migration.NotFound {
 		r.Fatalf("the batch is still there: %v", err)
 	}
