@@ -101,7 +101,7 @@ var catalogue = map[Code]remedy{
 	AlreadyBeingMoved:     {Wait, "Another migration holds this mailbox. A user of a batch goes on by itself when that one has ended; a file that was refused for it is submitted again then, or now without its line."},
 	NotInScope:            {FixAndResume, "Ask the source's administrator to add the mailbox to the scope list, then retry the user."},
 	SourceChanged:         {Retry, "The folder changed under the copy; the next pass looks at it anew."},
-	FolderNameCollision:   {Decide, "Two folders would become one: change the mapping rules or rename one of them."},
+	FolderNameCollision:   {Decide, "Two folders would become one: change the mapping rules (mailhaul batch set --map-folder; sync --map-folder) or rename one of them, then retry the user."},
 	MessageTooLarge:       {Decide, "The message is larger than the target takes: raise the target's limit (or the batch's --max-message-size) and retry the user (mailhaul user retry), or leave it behind."},
 	MessageRejected:       {Decide, "The target refuses this message: see its words; mend the cause and retry the user (mailhaul user retry), or save the message by hand if it is needed."},
 	MessageUnreadable:     {Decide, "The source does not deliver this message: repair it at the source and retry the user (mailhaul user retry), or leave it behind."},
