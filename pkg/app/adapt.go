@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net"
+	"slices"
 
 	"github.com/mailhaul/mailhaul/pkg/control"
 	"github.com/mailhaul/mailhaul/pkg/imapmail"
@@ -74,6 +75,22 @@ func quirksOf(preset string) imapmail.Quirks {
 func appendLimitOf(preset string) int64 {
 	p, _ := provider.Lookup(preset)
 	return p.AppendLimit
+}
+
+// leaveOut are the folders that a preset leaves out by default: public ones among them
+// unless the endpoint asks for them.
+func leaveOut(e migration.EndpointSpec) []string {
+	p, _ := provider.Lookup(e.Preset)
+	if slices.Contains(e.Namespaces, migration.SharedFolders) {
+		return p.LeftOut
+	}
+	return slices.Concat(p.LeftOut, p.PublicFolders)
+}
+
+// shownOf is how many messages a preset's servers show of a folder; 0: all.
+func shownOf(preset string) int64 {
+	p, _ := provider.Lookup(preset)
+	return int64(p.VisiblePerBox)
 }
 
 // tester is the mail adapter's staged test as package control sees it.

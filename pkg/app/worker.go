@@ -68,8 +68,8 @@ func newWorker(b *base, c config.Worker) (*Worker, error) {
 	w.runner = pass.NewRunner(pass.Config{
 		Store: b.store, Vault: secrets{b.vault}, Open: b.dial.opener(w.rates), Rates: w.rates,
 		Engine:      pass.Engine{Run: mailsync.Run, Verify: mailsync.Verify, Preflight: mailsync.Preflight},
-		AppendLimit: appendLimitOf,
-		WorkerID:    w.id, Slice: c.Slice, Budget: mailsync.NewBudget(c.ByteBudget), Settle: c.Settle, Draining: w.draining, Ended: w.admitter.Kick,
+		AppendLimit: appendLimitOf, LeaveOut: leaveOut, Shown: shownOf,
+		WorkerID: w.id, Slice: c.Slice, Budget: mailsync.NewBudget(c.ByteBudget), Settle: c.Settle, Draining: w.draining, Ended: w.admitter.Kick,
 		Metrics: b.metrics, Log: b.log,
 	})
 	w.queue, err = queue.NewServer(b.redisURL, c.Concurrency, func(ctx context.Context, t queue.Task) {

@@ -9,8 +9,14 @@ import (
 
 // filter says which folders an operator wants carried.
 type filter struct {
-	include, exclude []string
-	roles            map[string]mailbox.Role
+	include, exclude, leave []string
+	roles                   map[string]mailbox.Role
+}
+
+func (p *pass) filter(folders []mailbox.Folder) filter {
+	f := newFilter(p.job.Include, p.job.Exclude, folders)
+	f.leave = p.job.LeaveOut
+	return f
 }
 
 func newFilter(include, exclude []string, folders []mailbox.Folder) filter {
@@ -27,7 +33,24 @@ func (f filter) takes(folder mailbox.Folder) bool {
 	if !folder.Selectable || folder.Role == mailbox.RoleAll {
 		return false
 	}
-	return (len(f.include) == 0 || f.matches(f.include, folder)) && !f.matches(f.exclude, folder)
+	if f.matches(f.exclude, folder) || f.leavesOut(folder) {
+		return false
+	}
+	return len(f.include) == 0 || f.matches(f.include, folder)
+}
+
+// leavesOut reports whether a folder stays because nobody asks for it by name: it or one
+// above it is of those that are left out by default, and it has no use of its own.
+func (f filter) leavesOut(folder mailbox.Folder) bool {
+	if len(f.leave) == 0 || !folder.Selectable || f.roles[folder.Name] != "" || f.matches(f.include, folder) || f.matches(f.exclude, folder) {
+		return false
+	}
+	for n := range folder.Path {
+		if f.matches(f.leave, mailbox.Folder{Path: folder.Path[:n+1]}) {
+			return true
+		}
+	}
+	return false
 }
 
 // matches compares the folder's path with names, globs (* and ? also match "/") and

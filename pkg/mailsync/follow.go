@@ -39,7 +39,7 @@ func (p *lane) followRenames(ctx context.Context, l *listing) error {
 	if err := p.dropLeftOvers(ctx, l, vanished); err != nil || len(vanished) == 0 {
 		return err
 	}
-	for _, now := range l.unknown(newFilter(p.job.Include, p.job.Exclude, l.source)) {
+	for _, now := range l.unknown(p.filter(l.source)) {
 		for _, old := range vanished {
 			r := l.records[old]
 			if r == nil || r.SourceValidity != now.Status.UIDValidity || r.uids.len() == 0 {

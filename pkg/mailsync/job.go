@@ -29,6 +29,12 @@ type Job struct {
 	// MapFolders say where source folders go that no record has elsewhere; the first that
 	// matches counts. They have to be without problems (migration.FolderRuleProblems).
 	MapFolders []migration.FolderRule
+	// LeaveOut are folders of the source, written as in Include, that are left out with all
+	// below them unless Include names them; and told where there is mail in them.
+	LeaveOut []string
+	// Shown is how many messages the source shows of a folder at most; a folder that has
+	// as many is told. 0: all.
+	Shown int64
 	// MaxMessageSize in bytes; larger ones are skipped. 0: the target's own limit.
 	MaxMessageSize int64
 	// Since and Before limit what is carried to messages of that time (INTERNALDATE), the

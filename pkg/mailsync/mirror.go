@@ -74,7 +74,7 @@ func (p *lane) lookForGone(ctx context.Context, l *listing) error {
 	if err != nil {
 		return err
 	}
-	wanted := newFilter(p.job.Include, p.job.Exclude, l.source)
+	wanted := p.filter(l.source)
 	for _, name := range slices.Sorted(maps.Keys(l.records)) {
 		r := l.records[name]
 		p.mirror.carried += r.uids.len()
@@ -83,7 +83,7 @@ func (p *lane) lookForGone(ctx context.Context, l *listing) error {
 			f = l.vanishedFolder(r, source.Naming())
 			wanted.roles[name] = f.Role
 		}
-		if !r.explains() || !wanted.takes(f) || listed && r.addsUp(f.Status) {
+		if !r.explains() || !wanted.takes(f) || listed && (r.addsUp(f.Status) || p.isCutShort(f.Status)) {
 			continue
 		}
 		if err := p.lookAtGone(ctx, r, listed); err != nil {

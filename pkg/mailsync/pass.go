@@ -20,6 +20,8 @@ type pass struct {
 	all []*work // every folder that is to be carried
 	// collided are folders that are left out because rules would make two of them one.
 	collided []*work
+	// leftOut are folders that are left out by default (Job.LeaveOut).
+	leftOut []mailbox.Folder
 	// gone are folders that were delivered and that the source lists no more.
 	gone   []*work
 	moves  moves // mu guards its arrivals
@@ -257,7 +259,7 @@ func (p *pass) outcome(err error) (Outcome, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := &p.tally
-	items := p.items
+	items := append(p.items, p.stays()...)
 	for _, w := range p.all {
 		items = append(items, w.rec.items()...)
 	}

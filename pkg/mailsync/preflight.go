@@ -19,6 +19,8 @@ type PreflightJob struct {
 	Source, Target   mailbox.Opener
 	Records          Records // nil: none
 	Include, Exclude []string
+	LeaveOut         []string               // as in Job
+	Shown            int64                  // as in Job
 	MapFolders       []migration.FolderRule // as in Job
 	Since, Before    time.Time              // as in Job
 	MaxMessageSize   int64                  // as in Job
@@ -63,6 +65,7 @@ type preflight struct {
 func (f *preflight) run(ctx context.Context) error {
 	job := Job{
 		Source: f.job.Source, Target: f.job.Target, Records: f.job.Records, Include: f.job.Include, Exclude: f.job.Exclude,
+		LeaveOut: f.job.LeaveOut, Shown: f.job.Shown,
 		MapFolders: f.job.MapFolders, Since: f.job.Since, Before: f.job.Before,
 	}
 	if job.Records == nil {
@@ -178,6 +181,7 @@ func (f *preflight) lookAtFolders() {
 		f.found.Find(migration.FindingRenamed, migration.LevelWarning, migration.Target,
 			fmt.Sprintf("%s another name at the target: %s", countFolders(odd, "gets", "get"), some(examples)))
 	}
+	f.lookAtWhatStays(carried)
 	var left []string
 	for _, x := range f.listed.source {
 		if x.Selectable && x.Role != mailbox.RoleAll && !carried[x.Name] {
@@ -185,7 +189,8 @@ func (f *preflight) lookAtFolders() {
 		}
 	}
 	if len(left) > 0 {
-		f.found.LeftOut = left[:min(len(left), migration.MaxNamed)]
+		all := append(f.found.LeftOut, left...)
+		f.found.LeftOut = all[:min(len(all), migration.MaxNamed)]
 		f.found.Find(migration.FindingLeftOut, migration.LevelNote, migration.Source,
 			fmt.Sprintf("%s left out by the batch's filters: %s", countFolders(len(left), "is", "are"), some(left)))
 	}
@@ -193,6 +198,27 @@ func (f *preflight) lookAtFolders() {
 		if others := s.Naming().Others; len(others) > 0 {
 			f.found.Find(migration.FindingLeftOut, migration.LevelNote, migration.Source,
 				"what lies in the namespaces of other users and of all is left out: "+some(others))
+		}
+	}
+}
+
+// lookAtWhatStays tells of folders that are left out by default, which are carried then
+// as far as others go, and of those that the source does not show as a whole.
+func (f *preflight) lookAtWhatStays(carried map[string]bool) {
+	var left []string
+	for _, x := range f.lane.leftOut {
+		carried[x.Name] = true
+		left = append(left, displayPath(x))
+	}
+	if len(left) > 0 {
+		f.found.LeftOut = left[:min(len(left), migration.MaxNamed)]
+		f.found.Find(migration.FindingCode(migration.LeftOutByPreset), migration.LevelNote, migration.Source,
+			fmt.Sprintf("%s left out by default: %s", countFolders(len(left), "is", "are"), some(left)))
+	}
+	for _, w := range f.lane.all {
+		if f.lane.isCutShort(w.src) {
+			f.found.Find(migration.FindingCode(migration.FolderNotWhole), migration.LevelWarning, migration.Source,
+				displayPath(w.source)+": "+f.lane.notWhole(w))
 		}
 	}
 }

@@ -106,11 +106,13 @@ func (p *pass) list(ctx context.Context, l *link) ([]mailbox.Folder, mailbox.Nam
 
 // assignAll assigns targets to the folders that are to be carried.
 func (p *pass) assignAll(l *listing) {
-	keep := newFilter(p.job.Include, p.job.Exclude, l.source)
+	keep := p.filter(l.source)
 	var wanted []mailbox.Folder
 	for _, f := range l.source {
 		if keep.takes(f) {
 			wanted = append(wanted, f)
+		} else if keep.leavesOut(f) {
+			p.leftOut = append(p.leftOut, f)
 		}
 	}
 	recorded := map[string]string{}

@@ -21,6 +21,7 @@ type VerifyJob struct {
 	Source, Target   mailbox.Opener
 	Records          Records // nil: none
 	Include, Exclude []string
+	LeaveOut         []string               // as in Job
 	MapFolders       []migration.FolderRule // as in Job
 	Since, Before    time.Time              // as in Job
 }
@@ -71,7 +72,7 @@ type stray struct {
 }
 
 func (v *verifier) run(ctx context.Context) error {
-	job := Job{Source: v.job.Source, Target: v.job.Target, Records: v.job.Records, Include: v.job.Include, Exclude: v.job.Exclude, MapFolders: v.job.MapFolders}
+	job := Job{Source: v.job.Source, Target: v.job.Target, Records: v.job.Records, Include: v.job.Include, Exclude: v.job.Exclude, LeaveOut: v.job.LeaveOut, MapFolders: v.job.MapFolders}
 	if job.Records == nil {
 		job.Records = NewMemoryRecords()
 	}

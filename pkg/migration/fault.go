@@ -41,6 +41,15 @@ const (
 	NeedsDecision         Code = "NeedsDecision"
 	Internal              Code = "Internal"
 
+	// Of a move between two tenants.
+	SeatMissing       Code = "SeatMissing"
+	MailboxOnHold     Code = "MailboxOnHold"
+	NotAcceptedDomain Code = "NotAcceptedDomain"
+
+	// Of folders, beside the others: nothing failed, and something stays behind.
+	LeftOutByPreset Code = "LeftOutByPreset"
+	FolderNotWhole  Code = "FolderNotWhole"
+
 	// The API's own.
 	NotFound        Code = "NotFound"
 	Unauthorized    Code = "Unauthorized"
@@ -111,6 +120,11 @@ var catalogue = map[Code]remedy{
 	CsvInvalid:            {Resubmit, "Mend the lines that are listed and submit the file again."},
 	NeedsDecision:         {Decide, "This cannot be undone: look at what the reason says, then give the command that it names, or repeat yours, with the confirmation that it asks for."},
 	Internal:              {Retry, "It is tried again by itself. Where the reason does not say what to do, this is a fault of Mailhaul: please report it with the trace id."},
+	SeatMissing:           {FixAndResume, "There is no move seat (licence) left for this mailbox: assign one on either side, then retry the user."},
+	MailboxOnHold:         {FixAndResume, "The mailbox is on hold and must not move: have the hold lifted, then retry the user."},
+	NotAcceptedDomain:     {FixAndResume, "The mailbox has an address of a domain that the target does not accept: add the domain there or take the address off, then retry the user."},
+	LeftOutByPreset:       {Decide, "The preset of the source's endpoint leaves this folder out: ask for it with the batch's --include (--include '*' is every folder), or leave it behind."},
+	FolderNotWhole:        {Decide, "The source shows no more messages of a folder: move those that show to another folder there once they are in step, and the rest comes with a further sync."},
 	NotFound:              {Resubmit, "Check the name."},
 	Unauthorized:          {Resubmit, "Give a valid token (--token or MAILHAUL_TOKEN); mailhaul up tells where its own is."},
 	Forbidden:             {Resubmit, "Use a token with the role that this needs."},

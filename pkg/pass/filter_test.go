@@ -12,7 +12,9 @@ import (
 // TestWhatABatchCarriesReachesTheEngine: of a sync, and of the verify that follows it.
 func TestWhatABatchCarriesReachesTheEngine(t *testing.T) {
 	since, before := time.Date(2020, 2, 3, 0, 0, 0, 0, time.UTC), time.Date(2024, 1, 31, 0, 0, 0, 0, time.UTC)
-	w := newWorld(t, nil, alice())
+	w := newWorld(t, func(w *world) { w.source.Preset, w.target.Preset = "exchange", "yahoo" }, alice())
+	w.LeaveOut = func(e migration.EndpointSpec) []string { return []string{e.Preset} }
+	w.Shown = func(preset string) int64 { return int64(len(preset)) }
 	_, err := w.db.ChangeBatch(t.Context(), w.batch.OrgID, w.batch.ID, func(b *migration.Batch) error {
 		b.IncludeFolders, b.ExcludeFolders = []string{"in"}, []string{"out"}
 		b.MapFolders = []migration.FolderRule{{From: "a", To: "b"}}
@@ -26,14 +28,15 @@ func TestWhatABatchCarriesReachesTheEngine(t *testing.T) {
 	looked := 0
 	w.engine(func(_ context.Context, job mailsync.Job) (mailsync.Outcome, error) {
 		looked++
-		if job.Include[0] != "in" || job.Exclude[0] != "out" || len(job.MapFolders) != 1 || !job.Since.Equal(since) || !job.Before.Equal(before) || job.MaxMessageSize != 5000 {
+		if job.Include[0] != "in" || job.Exclude[0] != "out" || len(job.MapFolders) != 1 || !job.Since.Equal(since) || !job.Before.Equal(before) || job.MaxMessageSize != 5000 ||
+			job.LeaveOut[0] != "exchange" || job.Shown != 8 {
 			t.Errorf("the sync's job: %+v", job)
 		}
 		return mailsync.Outcome{}, nil
 	})
 	w.Engine.Verify = func(_ context.Context, job mailsync.VerifyJob) (migration.Receipt, error) {
 		looked++
-		if job.Include[0] != "in" || job.Exclude[0] != "out" || len(job.MapFolders) != 1 || !job.Since.Equal(since) || !job.Before.Equal(before) {
+		if job.Include[0] != "in" || job.Exclude[0] != "out" || len(job.MapFolders) != 1 || !job.Since.Equal(since) || !job.Before.Equal(before) || job.LeaveOut[0] != "exchange" {
 			t.Errorf("the verify's job: %+v", job)
 		}
 		return migration.Receipt{}, nil

@@ -85,6 +85,10 @@ type Config struct {
 	// AppendLimit is the largest message in bytes that a server of a preset is known to
 	// take; 0: nothing is known.
 	AppendLimit func(preset string) int64
+	// LeaveOut are the folders of a source that are left out by default, Shown how many
+	// messages of a folder one of the preset shows at most; nil: none, and all.
+	LeaveOut func(e migration.EndpointSpec) []string
+	Shown    func(preset string) int64
 	// Rates may be nil: then there are no limits.
 	Rates Rates
 	// WorkerID names the process among all workers.

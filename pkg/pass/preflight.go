@@ -16,6 +16,7 @@ func (p *pass) preflight(ctx context.Context) error {
 		Source: p.source.open, Target: p.target.open,
 		Records: records{p.r.Store, p.lease.Token, p.log},
 		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders, MapFolders: p.batch.MapFolders,
+		LeaveOut: p.leaveOut(), Shown: p.shown(),
 		Since: p.batch.MailSince, Before: p.batch.MailBefore,
 		MaxMessageSize: p.batch.MaxMessageSize, AppendLimit: p.r.AppendLimit(p.target.endpoint.Preset),
 	})

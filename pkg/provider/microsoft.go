@@ -21,16 +21,34 @@ func microsoft() []Preset {
 			Name: "exchange", Title: "Exchange Server (site)",
 			Port: 993, Security: migration.TLS, Auth: "password", Password: "password", Login: "full address or DOMAIN\\user",
 			LoginTemplate: "{domain}/{admin}/{user}", ConnectionsPerUser: 16, AppendLimit: 10 * mb,
-			FoldsCase: true, Forbidden: "/",
+			FoldsCase: true, Forbidden: "/", LeftOut: exchangeLeftOut, PublicFolders: exchangePublicFolders,
 			Facts: []Fact{
 				reported("administrator login {domain}/{admin}/{user}; also seen: {domain}\\{admin}\\{user}"),
 				reported("16 connections a user (MaxConnectionsPerUser)"),
 				reported("messages of at most 10 MB by default (Exchange 2007 and later)"),
-				reported("public folders, Outbox, Sync Issues and Conversation History show as folders; they are left out by default"),
+				reported("public folders, Outbox, Sync Issues and Conversation History (with Teams' chats) show as folders; they are left out by default"),
+				reported("their names are those of the language in which the mailbox was first opened"),
 			},
 		},
 	}
 }
+
+// What Exchange shows over IMAP that is no mail of the user's: what waits to be sent,
+// the client's own errors, and chats, in the languages of Outlook. A name that is not
+// here is carried, which costs less than mail that is not.
+var (
+	exchangeLeftOut = []string{
+		"Outbox", "Postausgang", "Boîte d'envoi", "Boîte d’envoi", "Bandeja de salida", "Posta in uscita", "Postvak UIT", "Caixa de Saída", "Исходящие", "发件箱", "送信トレイ",
+		"Sync Issues", "Synchronisierungsprobleme", "Problèmes de synchronisation", "Problemas de sincronización", "Problemi di sincronizzazione", //nolint:misspell // Spanish and Portuguese
+		"Synchronisatieproblemen", "Problemas de Sincronização", "Ошибки синхронизации", "同步问题", "同期の失敗", //nolint:misspell // Spanish and Portuguese
+		"Conversation History", "Aufgezeichnete Unterhaltungen", "Unterhaltungsverlauf", "Historique des conversations", "Historial de conversaciones",
+		"Cronologia conversazioni", "Gespreksgeschiedenis", "Histórico de Conversa", "Журнал бесед", "对话历史记录", "会話の履歴",
+	}
+	exchangePublicFolders = []string{
+		"Public Folders", "Öffentliche Ordner", "Dossiers publics", "Carpetas públicas", "Cartelle pubbliche", "Openbare mappen", "Pastas Públicas",
+		"Общие папки", "公用文件夹", "パブリック フォルダー",
+	}
+)
 
 func exchangeOnline(name, title, host, authority string, mx []string, facts ...Fact) Preset {
 	return Preset{

@@ -37,6 +37,11 @@ type Preset struct {
 	DailyUpload   int64 `json:"dailyUpload,omitempty"`
 	VisiblePerBox int   `json:"visiblePerFolder,omitempty"` // messages that IMAP shows of a folder
 
+	// LeftOut are folders of a source, with all below them, that are left out unless they
+	// are asked for by name; PublicFolders likewise, unless the endpoint asks for shared ones.
+	LeftOut       []string `json:"leftOut,omitempty"`
+	PublicFolders []string `json:"publicFolders,omitempty"`
+
 	FoldsCase bool   `json:"foldsCase,omitempty"` // folder names that differ in case are one
 	Forbidden string `json:"forbidden,omitempty"` // characters that no part of a folder name may hold
 	TrimNames bool   `json:"trimNames,omitempty"` // no space may begin or end a folder name

