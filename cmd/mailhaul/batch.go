@@ -203,7 +203,7 @@ func (g *global) sending(c *client.Client, file []byte) (shown *client.Client, d
 	if len(file) < longFile {
 		return c, func() {}
 	}
-	sent := g.gauge("sent to be imported:", ofBytes)
+	sent := g.gauge("sent, to be checked and stored:", ofBytes)
 	return c.Sending(sent.set), sent.end
 }
 

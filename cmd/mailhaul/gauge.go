@@ -50,11 +50,11 @@ func pace(done, total int64, took time.Duration, amount func(float64) string) st
 	if done <= 0 || took <= 0 {
 		return text
 	}
-	rate := float64(done) / took.Seconds()
-	text += ", " + amount(rate) + "/s"
 	if done >= total {
 		return text + ", " + took.Round(time.Second).String()
 	}
+	rate := float64(done) / took.Seconds()
+	text += ", " + amount(rate) + "/s"
 	left := time.Duration(float64(total-done) / rate * float64(time.Second))
 	return text + ", " + left.Round(time.Second).String() + " left"
 }

@@ -25,7 +25,7 @@ func TestPace(t *testing.T) {
 		{0, 50_000, time.Second, ofUsers, "0 users of 50000 users"},
 		{5_000, 50_000, 10 * time.Second, ofUsers, "5000 users of 50000 users, 500 users/s, 1m30s left"},
 		{5, 50, 10 * time.Second, ofUsers, "5 users of 50 users, 0.5 users/s, 1m30s left"},
-		{50, 50, 10 * time.Second, ofUsers, "50 users of 50 users, 5 users/s, 10s"},
+		{50, 50, 10 * time.Second, ofUsers, "50 users of 50 users, 10s"},
 		{1_000_000, 4_000_000, 2 * time.Second, ofBytes, "1.0 MB of 4.0 MB, 500.0 kB/s, 6s left"},
 	} {
 		if got := pace(tt.done, tt.total, tt.took, tt.amount); got != tt.want {

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -136,6 +137,50 @@ func benchImportOpposite(b *testing.B, place func() string) {
 			b.ReportMetric((time.Since(start) - asked).Seconds(), x.unit)
 			b.ReportMetric(asked.Seconds(), x.unit+"-check")
 		}
+	}
+}
+
+// BenchmarkReverse is a batch of 5,000 users with the records of 8 folders each, moved back:
+// a tenth of the largest.
+func BenchmarkReverse(b *testing.B) { onBoth(b, benchReverse) }
+
+func benchReverse(b *testing.B, place func() string) {
+	const users, folders = 5_000, 8
+	for b.Loop() {
+		s, batch := benchWorld(b, place())
+		if _, err := s.CreateBatch(b.Context(), batch, rows(users, time.Time{})); err != nil {
+			b.Fatal(err)
+		}
+		batch.Stopped = true
+		if err := s.UpdateBatch(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+		for _, fill := range []string{
+			`UPDATE users SET first_synced_at = 1, status = 'Stopped'`,
+			`WITH RECURSIVE f(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM f WHERE n < ` + fmt.Sprint(folders) + `)
+				INSERT INTO records (org_id, user_id, folder, head) SELECT u.org_id, u.id, 'Folder ' || f.n, $1 FROM users u, f`,
+			`INSERT INTO journal (record_id, seq, org_id, data) SELECT id, 1, org_id, $1 FROM records`,
+		} {
+			var args []any
+			if strings.Contains(fill, "$1") {
+				args = []any{make([]byte, 400)}
+			}
+			if _, err := s.w.ExecContext(b.Context(), fill, args...); err != nil {
+				b.Fatal(err)
+			}
+		}
+		back := *batch
+		back.Name, back.Stopped, back.StartedAt = "back", false, time.Time{}
+		back.SourceEndpointID, back.TargetEndpointID = batch.TargetEndpointID, batch.SourceEndpointID
+		turn := func(u migration.User) (migration.User, bool) {
+			return migration.User{EmailAddress: u.EmailAddress, UserName: u.UserName, UserState: migration.UserState{Status: migration.UserCreated}}, true
+		}
+		start := time.Now()
+		n, err := s.ReverseBatch(b.Context(), &back, batch.ID, turn, func(in []migration.FolderRecord) ([]migration.FolderRecord, error) { return in, nil })
+		if err != nil || n != users {
+			b.Fatalf("%d users, %v", n, err)
+		}
+		b.ReportMetric(time.Since(start).Seconds(), "s/reverse")
 	}
 }
 

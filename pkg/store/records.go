@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -29,37 +31,110 @@ func (s *Store) Records(ctx context.Context, token int64) ([]migration.FolderRec
 
 // recordsOf reads a user's records.
 func recordsOf(ctx context.Context, tx querier, userID int64) ([]migration.FolderRecord, error) {
-	var out []migration.FolderRecord
-	at := map[int64]int{}
+	all, err := recordsOfAll(ctx, tx, []int64{userID})
+	return all[userID], err
+}
+
+// recordsOfAll reads the records of some users.
+func recordsOfAll(ctx context.Context, tx querier, users []int64) (map[int64][]migration.FolderRecord, error) {
+	out := make(map[int64][]migration.FolderRecord, len(users))
+	at := map[int64]recordPlace{}
+	var ids []int64
 	err := each(ctx, tx, func(rows *sql.Rows) error {
-		var id int64
+		var id, user int64
 		var r migration.FolderRecord
-		if err := rows.Scan(&id, &r.Folder, &r.Head); err != nil {
+		if err := rows.Scan(&id, &user, &r.Folder, &r.Head); err != nil {
 			return err
 		}
 		r.Folder = folderName(r.Folder)
-		at[id] = len(out)
-		out = append(out, r)
+		at[id] = recordPlace{user, len(out[user])}
+		ids = append(ids, id)
+		out[user] = append(out[user], r)
 		return nil
-	}, `SELECT id, folder, head FROM records WHERE user_id = $1 ORDER BY folder`, userID)
+	}, `SELECT id, user_id, folder, head FROM records WHERE user_id IN (`+values(1, len(users))+`) ORDER BY user_id, folder`, anys(users)...)
 	if err != nil {
 		return nil, fmt.Errorf("read records: %w", err)
 	}
-	err = each(ctx, tx, func(rows *sql.Rows) error {
-		var id int64
-		var data []byte
-		if err := rows.Scan(&id, &data); err != nil {
-			return err
+	for part := range slices.Chunk(ids, askAtOnce) {
+		err = each(ctx, tx, func(rows *sql.Rows) error {
+			var id int64
+			var data []byte
+			if err := rows.Scan(&id, &data); err != nil {
+				return err
+			}
+			r := &out[at[id].user][at[id].index]
+			r.Journal = append(r.Journal, data)
+			return nil
+		}, `SELECT record_id, data FROM journal WHERE record_id IN (`+values(1, len(part))+`) ORDER BY record_id, seq`, anys(part)...)
+		if err != nil {
+			return nil, fmt.Errorf("read journals: %w", err)
 		}
-		if i, ok := at[id]; ok {
-			out[i].Journal = append(out[i].Journal, data)
-		}
-		return nil
-	}, `SELECT j.record_id, j.data FROM records r JOIN journal j ON j.record_id = r.id WHERE r.user_id = $1 ORDER BY j.record_id, j.seq`, userID)
-	if err != nil {
-		return nil, fmt.Errorf("read journals: %w", err)
 	}
 	return out, nil
+}
+
+// recordPlace is a record among those of its user.
+type recordPlace struct {
+	user  int64
+	index int
+}
+
+// insertRecords writes the records of users who have none, at most rowsAtOnce of them a
+// statement.
+func insertRecords(ctx context.Context, tx querier, orgID int64, of map[int64][]migration.FolderRecord, rowsAtOnce int) error {
+	var heads, entries [][]any
+	var users []int64
+	journals := map[string][][]byte{} // by user and folder
+	key := func(user int64, folder string) string { return fmt.Sprint(user, " ", folder) }
+	for user, records := range of {
+		users = append(users, user)
+		for _, r := range records {
+			folder := folderText(r.Folder)
+			heads = append(heads, []any{orgID, user, folder, sealed(r.Head)})
+			journals[key(user, folder)] = r.Journal
+		}
+	}
+	if len(heads) == 0 {
+		return nil
+	}
+	if err := insertRows(ctx, tx, `INSERT INTO records (org_id, user_id, folder, head) VALUES `, heads, rowsAtOnce); err != nil {
+		return err
+	}
+	err := each(ctx, tx, func(rows *sql.Rows) error {
+		var id, user int64
+		var folder string
+		if err := rows.Scan(&id, &user, &folder); err != nil {
+			return err
+		}
+		for i, data := range journals[key(user, folder)] {
+			entries = append(entries, []any{id, i + 1, orgID, data})
+		}
+		return nil
+	}, `SELECT id, user_id, folder FROM records WHERE user_id IN (`+values(1, len(users))+`)`, anys(users)...)
+	if err != nil {
+		return err
+	}
+	return insertRows(ctx, tx, `INSERT INTO journal (record_id, seq, org_id, data) VALUES `, entries, rowsAtOnce)
+}
+
+// insertRows inserts rows of one length, some of them a statement.
+func insertRows(ctx context.Context, tx querier, insert string, rows [][]any, atOnce int) error {
+	for part := range slices.Chunk(rows, atOnce) {
+		var text strings.Builder
+		text.WriteString(insert)
+		var args []any
+		for i, row := range part {
+			if i > 0 {
+				text.WriteString(", ")
+			}
+			text.WriteString("(" + values(len(args)+1, len(row)) + ")")
+			args = append(args, row...)
+		}
+		if _, err := tx.ExecContext(ctx, text.String(), args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // holds returns the user of a running lease.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -86,24 +87,39 @@ func (im *importer) turnRound(ctx context.Context, users []migration.User, turn 
 	if err != nil {
 		return 0, err
 	}
+	now := map[int64]int64{} // their IDs, by those of the users they are made of
+	var before []int64
 	for _, u := range there {
-		known, err := recordsOf(ctx, im.tx, old[addressKey(u.EmailAddress)])
-		if err == nil {
-			known, err = records(known)
-		}
-		for i := 0; err == nil && i < len(known); i++ {
-			h := &holder{Lease: migration.Lease{UserID: u.ID}, orgID: u.OrgID}
-			w := migration.Window{Folder: known[i].Folder, Head: known[i].Head}
-			for _, entry := range known[i].Journal {
-				w.Append = entry
-				if err = writeRecord(ctx, im.tx, h, w); err != nil {
-					break
-				}
-			}
-		}
-		if err != nil {
-			return 0, fmt.Errorf("turn the records of %q round: %w", u.EmailAddress, err)
+		id := old[addressKey(u.EmailAddress)]
+		now[id] = u.ID
+		before = append(before, id)
+	}
+	for part := range slices.Chunk(before, recordsAtOnce) {
+		if err := im.turnRecords(ctx, part, now, records); err != nil {
+			return 0, err
 		}
 	}
 	return len(turned), nil
+}
+
+// recordsAtOnce is of how many users the records are in memory together.
+const recordsAtOnce = 50
+
+func (im *importer) turnRecords(ctx context.Context, before []int64, now map[int64]int64,
+	records func([]migration.FolderRecord) ([]migration.FolderRecord, error),
+) error {
+	known, err := recordsOfAll(ctx, im.tx, before)
+	if err != nil {
+		return err
+	}
+	back := make(map[int64][]migration.FolderRecord, len(known))
+	for id, of := range known {
+		if back[now[id]], err = records(of); err != nil {
+			return fmt.Errorf("turn the records of user %d round: %w", id, err)
+		}
+	}
+	if err := insertRecords(ctx, im.tx, im.batch.OrgID, back, im.s.dialect.rowsAtOnce); err != nil {
+		return fmt.Errorf("write records: %w", err)
+	}
+	return nil
 }
