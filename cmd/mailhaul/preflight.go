@@ -49,6 +49,10 @@ func newBatchPreflight(g *global) *cobra.Command {
 		if err := g.emitPreflight(p); err != nil {
 			return err
 		}
+		if show && p.Checked == 0 {
+			g.say("nobody of batch %s has been looked at", name)
+			return nil
+		}
 		return judgePreflight(name, p)
 	}
 	return cmd
@@ -163,7 +167,7 @@ func preflightWords(p client.Preflight) []string {
 	out := []string{fmt.Sprintf("%d of %d users looked at: %d ready, %d with warnings, %d failing. %d folders, %d messages, %s.",
 		p.Checked, p.Users, p.Ready, p.Warnings, p.Failing, p.Folders, p.Messages, size(p.Bytes))}
 	for _, f := range p.Findings {
-		out = append(out, fmt.Sprintf("%s (%s, %d users): %s", f.Code, f.Level, f.Users, f.Remedy))
+		out = append(out, fmt.Sprintf("%s (%s, users: %d): %s", f.Code, f.Level, f.Users, f.Remedy))
 	}
 	for _, f := range p.Endpoints {
 		out = append(out, fmt.Sprintf("%s: %s.", f.Level, f.What))

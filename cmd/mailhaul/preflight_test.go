@@ -81,10 +81,11 @@ func TestPreflightEndsWithWhatItFound(t *testing.T) {
 			client.Preflight{Users: 1, Checked: 1, Failing: 1, Items: some.Items[:1]}, nil, exitFailed, 1, []string{"it will not fit"},
 		},
 		"some": {some, nil, exitExceptions, 1, []string{
-			"ann", "it will not fit", "bob", "QuotaExceeded (failing, 1 users): Raise the quota.", "Estimate: 1m0s to 2h0m0s, bound by 3 mailboxes at once. This is a guess",
+			"ann", "it will not fit", "bob", "QuotaExceeded (failing, users: 1): Raise the quota.", "Estimate: 1m0s to 2h0m0s, bound by 3 mailboxes at once. This is a guess",
 		}},
 		"not all were looked at": {client.Preflight{Users: 3, Checked: 2, Ready: 2}, nil, exitExceptions, 1, nil},
 		"only told":              {some, []string{"--show"}, exitExceptions, 0, []string{"it will not fit"}},
+		"nothing to tell":        {client.Preflight{Users: 3}, []string{"--show"}, exitDone, 0, nil},
 		"only asked for":         {some, []string{"--no-wait"}, exitDone, 1, nil},
 		"with a pilot": {measured, []string{"--show"}, exitExceptions, 0, []string{
 			"3.5 days", "as measured with first.", "Pilot first: 7 mailboxes in step in 1m30s", "--max-concurrent-migrations 40, batches of up to 500 mailboxes, because all were used.",
