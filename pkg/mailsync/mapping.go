@@ -152,7 +152,7 @@ func (a *assigner) place(f mailbox.Folder) {
 	}
 	if name := a.recorded[f.Name]; name != "" {
 		x := assignment{source: f, target: name, role: role}
-		if rule != nil && name != ruled && name != shorten(ruled, f.Path, a.naming) {
+		if rule != nil && name != ruled && !slices.Contains(otherNames(ruled, f.Path, a.naming), name) {
 			x.ruled = ruled
 		}
 		a.give(x, claim{source: f, recorded: true}, rule == nil)

@@ -320,7 +320,7 @@ func (p *lane) makeFolders(ctx context.Context, queue []*work) error {
 		}
 		w.refused = fault
 	}
-	return p.makeShorter(ctx, s, missing)
+	return p.makeOtherwise(ctx, s, missing)
 }
 
 // made notes that the target folder is there now.

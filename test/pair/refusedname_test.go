@@ -12,10 +12,10 @@ import (
 	"github.com/mailhaul/mailhaul/test/servers"
 )
 
-// TestLongNames: folders whose names a target refuses as too long arrive under shorter
-// ones, two that begin alike do not become one, and a second pass finds them again,
-// also without its records.
-func TestLongNames(t *testing.T) {
+// TestRefusedNames: folders whose names a target refuses as too long, or for a character
+// of which it does not tell, arrive under others, two that begin alike or are spelled alike
+// do not become one, and a second pass finds them again, also without its records.
+func TestRefusedNames(t *testing.T) {
 	for _, format := range []string{"maildir", "mdbox"} {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
@@ -24,9 +24,10 @@ func TestLongNames(t *testing.T) {
 			source := mailboxtest.NewMemory()
 			source.Side = migration.Source
 			beginning := strings.Repeat("a long beginning ", 15) + strings.Repeat("ü", 60)
-			names := []string{"INBOX", beginning + "one", beginning + "two", "Short/" + beginning, beginning + "one/Below", strings.Repeat("日本", 40)}
+			names := []string{"INBOX", beginning + "one", beginning + "two", "Short/" + beginning, beginning + "one/Below", strings.Repeat("日本", 40),
+				"Dr. Müller", "Dr. Müller/v1.0 = new", "Dr=2E Müller", "v1.0", "~home", "&", "a*b%c", "#news", "..", strings.Repeat("v1.0 ", 30)}
 			for i, name := range names {
-				source.Deliver(name, []byte("Subject: "+string(rune('a'+i))+"\r\n\r\ntext\r\n"), time.Unix(1_600_000_000, 0))
+				source.Deliver(name, []byte("Subject: "+string(rune('A'+i))+"\r\n\r\ntext\r\n"), time.Unix(1_600_000_000, 0))
 			}
 			records := mailsync.NewMemoryRecords()
 			pass := func() mailsync.Outcome {
