@@ -21,7 +21,7 @@ func newEndpointCommand(g *global) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return emitList(g, list, endpointColumns[:9])
+			return emitList(g, list, endpointColumns[:10])
 		}),
 		simple(g, "get NAME", "Show an endpoint", 1, func(cmd *cobra.Command, c *client.Client, args []string) error {
 			e, err := c.Endpoint(cmd.Context(), args[0])
@@ -59,6 +59,7 @@ var endpointColumns = []column[client.Endpoint]{
 	{"ADMIN", func(e client.Endpoint) string { return e.AdminUser }},
 	{"MIGRATIONS", func(e client.Endpoint) string { return number(e.MaxConcurrentMigrations) }},
 	{"RESYNCS", func(e client.Endpoint) string { return number(e.MaxConcurrentIncrementalSyncs) }},
+	{"CONNECTIONS", func(e client.Endpoint) string { return number(e.ConnectionsPerMailbox) }},
 	{"LIMITS", limits},
 	{"STATE", func(e client.Endpoint) string {
 		switch {
