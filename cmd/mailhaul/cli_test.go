@@ -102,7 +102,7 @@ func TestExitCodes(t *testing.T) {
 		{"batch get b --colour red", []any{nil}, 2, "unknown flag"},
 		{"batch get b --output xml", []any{nil}, 2, "--output"},
 		{"batch", []any{nil}, 2, "needs a verb"},
-		{"batch creat --csv x", []any{nil}, 2, "has no verb creat (did you mean create?)"},
+		{"batch crate --csv x", []any{nil}, 2, "has no verb crate (did you mean create?)"},
 		{"batch frob", []any{nil}, 2, "no verb frob"},
 		{"frob", []any{nil}, 2, "unknown command"},
 		{"batch create", []any{nil}, 2, "--csv"},

@@ -105,6 +105,7 @@ func checkArgs(cmd *cobra.Command) {
 		cmd.Args = cobra.ArbitraryArgs
 		// The flags of a verb that is not there are not what is wrong.
 		cmd.FParseErrWhitelist.UnknownFlags = true
+		cmd.SuggestionsMinimumDistance = 2
 		cmd.RunE = func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError(errors.New(c.CommandPath() + " needs a verb: see " + c.CommandPath() + " --help"))
