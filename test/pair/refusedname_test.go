@@ -24,8 +24,10 @@ func TestRefusedNames(t *testing.T) {
 			source := mailboxtest.NewMemory()
 			source.Side = migration.Source
 			beginning := strings.Repeat("a long beginning ", 15) + strings.Repeat("ü", 60)
-			names := []string{"INBOX", beginning + "one", beginning + "two", "Short/" + beginning, beginning + "one/Below", strings.Repeat("日本", 40),
-				"Dr. Müller", "Dr. Müller/v1.0 = new", "Dr=2E Müller", "v1.0", "~home", "&", "a*b%c", "#news", "..", strings.Repeat("v1.0 ", 30)}
+			names := []string{
+				"INBOX", beginning + "one", beginning + "two", "Short/" + beginning, beginning + "one/Below", strings.Repeat("日本", 40),
+				"Dr. Müller", "Dr. Müller/v1.0 = new", "Dr=2E Müller", "v1.0", "~home", "&", "a*b%c", "#news", "..", strings.Repeat("v1.0 ", 30),
+			}
 			for i, name := range names {
 				source.Deliver(name, []byte("Subject: "+string(rune('A'+i))+"\r\n\r\ntext\r\n"), time.Unix(1_600_000_000, 0))
 			}
