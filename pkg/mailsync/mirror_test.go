@@ -1,6 +1,7 @@
 package mailsync_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -124,7 +125,11 @@ func TestDeletionsAreMirrored(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := mirrored(t)
 				x.do(p)
+				own := len(p.whose("own"))
 				tallyIs(t, p.mustRun(), x.want)
+				if len(p.whose("own")) != own {
+					t.Error("what the target's user put there is gone")
+				}
 				if x.same {
 					p.same()
 				}
@@ -134,6 +139,24 @@ func TestDeletionsAreMirrored(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestASkippedMessageThatIsGoneHoldsNothingUp: its folder is empty, and not opened any more.
+func TestASkippedMessageThatIsGoneHoldsNothingUp(t *testing.T) {
+	p := mirrored(t)
+	p.target.Refuse = func(_ mailbox.Message, body []byte) error {
+		if bytes.Contains(body, []byte("virus")) {
+			return migration.NewFault(migration.MessageRejected, migration.ScopeMessage, migration.Target, "NO virus", nil)
+		}
+		return nil
+	}
+	u := p.source.Deliver("Bad", letter("x", "virus"), day)
+	p.mustRun()
+	p.source.Expunge("Bad", u)
+	p.source.Expunge("INBOX", 5)
+	if out := p.mustRun(); out.Tally.Deleted != 1 {
+		t.Errorf("%+v", out.Tally)
 	}
 }
 
@@ -294,6 +317,11 @@ func TestAPassThatFailsDeletesNothing(t *testing.T) {
 				return migration.NewFault(migration.AuthorizationMissing, migration.ScopeFolder, migration.Target, "no", nil)
 			}
 		},
+		"a folder is refused": func(p *pairOf) {
+			p.target.Refuse = func(mailbox.Message, []byte) error {
+				return migration.NewFault(migration.MessageRejected, migration.ScopeFolder, migration.Target, "no", nil)
+			}
+		},
 		"the pass yields": func(p *pairOf) { p.job.Yield = func() bool { return true } },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -323,11 +351,11 @@ func TestMovedWhileAPassRuns(t *testing.T) {
 		over := false
 		synctest.Test(t, func(t *testing.T) {
 			p := mirrored(t)
-			p.source.Expunge("INBOX", 1)
+			p.source.Expunge("Old", 1) // so that it is looked at
 			steps := 0
 			p.source.Step = func(string) mailboxtest.Fate {
 				if steps++; steps == at {
-					p.moveAt("Old", 3, "INBOX")
+					p.moveAt("Old", 3, "Work")
 				}
 				return mailboxtest.Done
 			}
@@ -467,6 +495,10 @@ func TestASourceThatLies(t *testing.T) {
 				return s.folder != "INBOX" || u != 7 || set.Len() < 30
 			}
 		}, migration.SourceChanged},
+		{"one message is counted, and told of by nothing", func(l *liar) {
+			inbox(l, func(s *mailbox.Status) { s.Messages-- })
+			l.tells = func(s *liarSession, _ mailbox.UIDSet, u mailbox.UID) bool { return s.folder != "INBOX" || u != 7 }
+		}, migration.SourceChanged},
 		{"a folder is missing from the listing, and opens", func(l *liar) {
 			l.list = func(folders []mailbox.Folder) []mailbox.Folder {
 				return slices.DeleteFunc(folders, func(f mailbox.Folder) bool { return f.Name == "Work" })
@@ -495,6 +527,64 @@ func TestASourceThatLies(t *testing.T) {
 				}
 				p.same()
 			})
+		})
+	}
+}
+
+// TestAFolderReplacedWhileAPassRuns: UIDs mean nothing under another UIDVALIDITY. Each
+// time a pass opens or lists something the target's folder is replaced by one of its user's own, or the source's
+// by a backup of it, in which the deleted message is there again.
+func TestAFolderReplacedWhileAPassRuns(t *testing.T) {
+	for name, replace := range map[string]func(p *pairOf){
+		"at the target": func(p *pairOf) {
+			p.target.Delete("Work")
+			p.target.Make("Work")
+			for i := range 8 {
+				p.target.Deliver("Work", letter(fmt.Sprint("own ", i)), day, mailbox.Seen)
+			}
+		},
+		"at the source": func(p *pairOf) {
+			p.source.Delete("Work")
+			p.source.Make("Work").Next = 101
+			for i := range 8 {
+				p.source.Deliver("Work", letter(fmt.Sprint(30+i)), day.Add(time.Duration(30+i)*time.Hour), mailbox.Seen)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for at, replaced := 1, true; replaced; at++ {
+				synctest.Test(t, func(t *testing.T) {
+					p := mirrored(t)
+					p.source.Expunge("Work", 2)
+					steps := 0
+					step := func(op string) mailboxtest.Fate {
+						if op == "select" || op == "list" { // what is open stays what it was
+							if steps++; steps == at {
+								replace(p)
+							}
+						}
+						return mailboxtest.Done
+					}
+					if name == "at the target" {
+						p.target.Step = step
+					} else {
+						p.source.Step = step
+					}
+					_, _ = p.run()
+					p.source.Step, p.target.Step = nil, nil
+					if replaced = steps >= at; !replaced {
+						return
+					}
+					for i := range 8 {
+						if name == "at the target" && p.whose(fmt.Sprint("own ", i)) == nil {
+							t.Fatalf("step %d: the user's own message %d is deleted", at, i)
+						}
+						if name == "at the source" && p.whose(fmt.Sprint(30+i)) == nil {
+							t.Fatalf("step %d: message %d is at the source, and nowhere at the target", at, 30+i)
+						}
+					}
+				})
+			}
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -71,9 +72,14 @@ func (p *lane) skippedPrints(ctx context.Context) (map[fingerprint]bool, error) 
 		if err != nil {
 			return nil, err
 		}
-		if int64(len(prints)) < set.Len() {
-			return nil, contradicts("%d skipped messages of folder %q are not told of: one may be what was moved there",
-				set.Len()-int64(len(prints)), displayPath(w.source))
+		untold := set.Minus(mailbox.NewUIDSet(slices.Collect(maps.Keys(prints))...))
+		there, err := p.presentUIDs(ctx, &p.source, w.source.Name, untold)
+		if err != nil {
+			return nil, err
+		}
+		if len(there) > 0 {
+			return nil, contradicts("the source does not tell what %d skipped messages of folder %q are: one may be what was moved there",
+				there.Len(), displayPath(w.source))
 		}
 		for _, f := range prints {
 			out[f] = true

@@ -68,6 +68,7 @@ type story struct {
 	yielding bool
 	failNext mailboxtest.Fate
 	lanes    int // connections to each side
+	mirror   bool
 	log      []string
 }
 
@@ -243,6 +244,7 @@ func (s *story) pass(ctx context.Context, events []event, newest bool) (mailsync
 	s.log = append(s.log, "pass")
 	out, err := mailsync.Run(ctx, mailsync.Job{
 		Source: s.source.Open, Target: s.target.Open, Records: s, Window: 3, NewestFirst: newest, Connections: s.lanes,
+		Mirror: s.mirror, ConfirmedDeletions: 1 << 20, // what looks wrong here is
 		Yield: func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.yielding },
 	})
 	s.source.Step, s.target.Step = nil, nil
