@@ -78,6 +78,7 @@ type result struct {
 	Status                                                  string
 	Seen, Unchanged, Copied, Adopted, Skipped, Failed       int
 	Redelivered, Surplus, FlagsUpdated                      int
+	Deleted, ToDelete                                       int
 	Items                                                   []struct{ Folder, Code, Reason string }
 	Kept                                                    []struct{ From, To string }
 	Verify                                                  *struct{ Missing, Altered, Extra int }
