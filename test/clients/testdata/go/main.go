@@ -142,7 +142,7 @@ func create() {
 		log.Fatalf("it says %+v", r.JSON200)
 	}
 	kind, body = form(spec, good)
-	r, err = c.CreateBatchWithBodyWithResponse(ctx, org, &api.CreateBatchParams{IdempotencyKey: ptr("go-1")}, kind, body)
+	r, err = c.CreateBatchWithBodyWithResponse(ctx, org, &api.CreateBatchParams{IdempotencyKey: ptr(fmt.Sprint("go-", time.Now().UnixNano()))}, kind, body)
 	must("the batch", r.StatusCode(), 201, r.ApplicationproblemJSONDefault, err)
 	if r.JSON201.Status != "Created" || r.JSON201.Counts["total"] != 3 || r.JSON201.StartedAt != nil {
 		log.Fatalf("it is %+v", r.JSON201)
