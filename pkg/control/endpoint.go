@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -38,6 +39,8 @@ func (c *Control) CreateEndpoint(ctx context.Context, a Actor, org, name string,
 	}
 	if !password.Empty() && (skipTest || spec.TestMailbox == "") { // else the test has opened a mailbox with it
 		e.Park = migration.Untried(c.now())
+	} else if !password.Empty() {
+		e.AdminWorkedAt = c.now()
 	}
 	if err := c.store.CreateEndpoint(ctx, &e); err != nil {
 		return migration.Endpoint{}, fmt.Errorf("create endpoint %q: %w", name, err)
@@ -115,7 +118,7 @@ func (c *Control) ChangeEndpoint(ctx context.Context, a Actor, org, name string,
 		}
 		e.Park = migration.Park{}
 		if !password.Empty() || e.LoginTemplate != was.LoginTemplate || e.AdminUser != was.AdminUser {
-			e.Park = migration.Untried(c.now())
+			e.Park, e.AdminWorkedAt = migration.Untried(c.now()), time.Time{}
 		}
 		return c.sealAdmin(e, password)
 	})

@@ -25,6 +25,8 @@ type Endpoint struct {
 	EndpointSpec
 	// AdminSecret is the administrator's password, sealed; nil without.
 	AdminSecret []byte
+	// AdminWorkedAt is when a pass last got in with that password; zero: never.
+	AdminWorkedAt time.Time
 	// ScopeSize is how many mailboxes may move here by the endpoint's scope; nil is no
 	// list: all may.
 	ScopeSize *int

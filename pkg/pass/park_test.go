@@ -80,9 +80,37 @@ func TestARejectedAdministratorPausesTheEndpoint(t *testing.T) {
 	}
 }
 
+// A worker that has just begun knows from the store that the password is right: a mailbox
+// that does not exist is that user's fault only.
+func TestAWorkerThatBeginsBelievesTheOthersAboutAnAdministrator(t *testing.T) {
+	w := newWorld(t, func(w *world) {
+		w.source.LoginTemplate, w.source.AdminUser, w.source.AdminSecret = "{user}*{admin}", "root", []byte("a")
+	}, migration.User{EmailAddress: "alice@new.example", UserName: "alice", TargetSecret: []byte("t")},
+		migration.User{EmailAddress: "nobody@new.example", UserName: "nobody", TargetSecret: []byte("t")})
+	if u := w.run(); u.Status != migration.UserSynced {
+		t.Fatalf("user %+v", u.UserState)
+	}
+	if e := w.endpoint(w.source.ID); time.Since(e.AdminWorkedAt) > time.Minute {
+		t.Fatalf("worked at %v", e.AdminWorkedAt)
+	}
+	w.admins.seen = nil
+	w.connect = func(a Account) error {
+		if !a.Admin {
+			return nil
+		}
+		return fault(migration.AuthFailed, migration.ScopeUser, migration.Source)
+	}
+	u := w.run()
+	if e := w.endpoint(w.source.ID); u.Code != migration.AuthFailed || e.Park.Held {
+		t.Errorf("user %+v, park %+v", u.UserState, e.Park)
+	}
+}
+
 func TestOneUnknownMailboxDoesNotAccuseAnAdministratorThatWorks(t *testing.T) {
 	e := &migration.Endpoint{ID: 1, AdminSecret: []byte("a")}
 	other := &migration.Endpoint{ID: 1, AdminSecret: []byte("b")}
+	elsewhere := &migration.Endpoint{ID: 1, AdminSecret: []byte("a"), AdminWorkedAt: time.Now().Add(-time.Hour)}
+	longAgo := &migration.Endpoint{ID: 1, AdminSecret: []byte("a"), AdminWorkedAt: time.Now().Add(-25 * time.Hour)}
 	rejected := fault(migration.AuthFailed, migration.ScopeUser, migration.Source)
 	rows := []struct {
 		story string
@@ -94,6 +122,9 @@ func TestOneUnknownMailboxDoesNotAccuseAnAdministratorThatWorks(t *testing.T) {
 		{"it has just opened another mailbox", []error{nil}, e, migration.ScopeUser},
 		{"the third in a row", []error{nil, rejected, rejected}, e, migration.ScopeEndpoint},
 		{"it worked in between", []error{nil, rejected, rejected, nil}, e, migration.ScopeUser},
+		{"another worker got in with it", nil, elsewhere, migration.ScopeUser},
+		{"another worker got in, the third in a row here", []error{rejected, rejected}, elsewhere, migration.ScopeEndpoint},
+		{"another worker got in long ago", nil, longAgo, migration.ScopeEndpoint},
 		{"another password worked", []error{nil}, other, migration.ScopeEndpoint},
 	}
 	for _, row := range rows {

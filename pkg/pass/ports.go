@@ -36,6 +36,7 @@ type Store interface {
 	// InScope answers which of the names are in an endpoint's list of mailboxes that may move.
 	InScope(ctx context.Context, endpointID int64, names []string) (map[string]bool, error)
 	SetPark(ctx context.Context, endpointID int64, p migration.Park) error
+	AdminWorked(ctx context.Context, e *migration.Endpoint, when time.Time) error
 	// Throttle lowers the working limit of an endpoint that asked for time, once a
 	// burst, and returns the endpoint's name as organisation/endpoint.
 	Throttle(ctx context.Context, endpointID int64, now time.Time) (name string, w migration.Working, halved bool, err error)

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -70,7 +72,7 @@ func (r *Runner) newSide(u *migration.User, e migration.Endpoint, which migratio
 	}
 	s := &side{endpoint: e, account: a}
 	open := r.Open(a)
-	var well sync.Once
+	var well, worked sync.Once
 	s.open = func(ctx context.Context) (mailbox.Session, error) {
 		session, err := open(ctx)
 		if err == nil && e.Park != (migration.Park{}) && (a.Admin || !e.Park.Untried()) {
@@ -81,6 +83,9 @@ func (r *Runner) newSide(u *migration.User, e migration.Endpoint, which migratio
 		s.entered = s.entered || s.reached
 		s.mu.Unlock()
 		if a.Admin {
+			if err == nil && time.Since(e.AdminWorkedAt) > noteAdmin {
+				worked.Do(func() { r.adminWorked(ctx, &e) })
+			}
 			err = r.admins.judge(&e, err)
 		}
 		if err != nil {
@@ -110,9 +115,17 @@ func (s *side) wasEntered() bool {
 	return s.entered
 }
 
-// admins remembers, an endpoint each, how logins of its administrator went. A
+// adminWorked has other workers, and those to come, know that the password is right. An
+// error costs no more than that they have to see for themselves.
+func (r *Runner) adminWorked(ctx context.Context, e *migration.Endpoint) {
+	if err := r.Store.AdminWorked(ctx, e, time.Now().UTC()); err != nil {
+		r.Log.Warn("administrator's login not noted", zap.Int64("endpoint", e.ID), zap.Error(err))
+	}
+}
+
+// admins remembers, an endpoint each, how logins of its administrator went here. A
 // rejected one says that the password is wrong, or that the user does not exist:
-// most servers do not tell which.
+// most servers do not tell which. What worked elsewhere the endpoint itself tells.
 type admins struct {
 	mu   sync.Mutex
 	seen map[int64]standing
@@ -128,6 +141,8 @@ type standing struct {
 const (
 	// trustAdmin is how long a login that worked speaks for the password.
 	trustAdmin = 24 * time.Hour
+	// noteAdmin is how old the note of such a login may be before it is written anew.
+	noteAdmin = time.Hour
 	// maxRefused rejections in a row are laid to the users' charge; more are not
 	// chance.
 	maxRefused = 2
@@ -157,7 +172,7 @@ func (a *admins) judge(e *migration.Endpoint, err error) error {
 		s.refused++
 	}
 	a.seen[e.ID] = s
-	if err == nil || time.Since(s.worked) < trustAdmin && s.refused <= maxRefused {
+	if err == nil || (time.Since(s.worked) < trustAdmin || time.Since(e.AdminWorkedAt) < trustAdmin) && s.refused <= maxRefused {
 		return err
 	}
 	wide := *f

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -19,10 +20,10 @@ const (
 	// specColumns are written by create and update alike.
 	specColumns = `preset, host, host_key, port, security, auth, login_template, admin_user, test_mailbox,
 		max_migrations, max_incrementals, admin_secret, park_until, park_interval, park_code, park_reason, park_held,
-		tls_pin, tls_insecure, hours, daily_bytes, bytes_per_second, messages_per_second, connections, compress, daily_bytes_per_mailbox, namespaces`
+		tls_pin, tls_insecure, hours, daily_bytes, bytes_per_second, messages_per_second, connections, compress, daily_bytes_per_mailbox, namespaces, admin_worked_at`
 	selectEndpoint = `SELECT id, org_id, name, created_at, preset, host, port, security, auth, login_template, admin_user, test_mailbox,
 		max_migrations, max_incrementals, admin_secret, park_until, park_interval, park_code, park_reason, park_held,
-		tls_pin, tls_insecure, hours, daily_bytes, bytes_per_second, messages_per_second, connections, compress, daily_bytes_per_mailbox, namespaces,
+		tls_pin, tls_insecure, hours, daily_bytes, bytes_per_second, messages_per_second, connections, compress, daily_bytes_per_mailbox, namespaces, admin_worked_at,
 		scope_size, working_limit, working_at, ` + traffic + ` FROM endpoints`
 )
 
@@ -33,7 +34,7 @@ func specArgs(e *migration.Endpoint) []any {
 		e.MaxConcurrentMigrations, e.MaxConcurrentIncrementalSyncs, sealed(e.AdminSecret),
 		at(p.Until), p.Interval.Microseconds(), string(p.Code), p.Reason, p.Held,
 		e.TLSPin, e.TLSInsecure, string(e.Hours), e.DailyBytes, e.BytesPerSecond, e.MessagesPerSecond,
-		e.ConnectionsPerMailbox, e.Compress, e.DailyBytesPerMailbox, listText(e.Namespaces),
+		e.ConnectionsPerMailbox, e.Compress, e.DailyBytesPerMailbox, listText(e.Namespaces), at(e.AdminWorkedAt),
 	}
 }
 
@@ -44,7 +45,7 @@ func scanEndpoint(row interface{ Scan(...any) error }) (migration.Endpoint, erro
 		&e.MaxConcurrentMigrations, &e.MaxConcurrentIncrementalSyncs, &e.AdminSecret,
 		timeInto{&e.Park.Until}, spanInto{&e.Park.Interval}, &e.Park.Code, &e.Park.Reason, &e.Park.Held,
 		&e.TLSPin, &e.TLSInsecure, &e.Hours, &e.DailyBytes, &e.BytesPerSecond, &e.MessagesPerSecond, &e.ConnectionsPerMailbox, &e.Compress, &e.DailyBytesPerMailbox,
-		listInto{&e.Namespaces},
+		listInto{&e.Namespaces}, timeInto{&e.AdminWorkedAt},
 		&e.ScopeSize, &e.Working.Limit, timeInto{&e.Working.At}, &e.Traffic.Day, &e.Traffic.Bytes)
 	return e, err
 }
@@ -179,6 +180,15 @@ func (s *Store) SetPark(ctx context.Context, endpointID int64, p migration.Park)
 		if err == nil && n == 0 {
 			return notFound("there is no such endpoint")
 		}
+		return err
+	})
+}
+
+// AdminWorked notes that a pass got in with an endpoint's administrator's password, unless
+// it has another by now.
+func (s *Store) AdminWorked(ctx context.Context, e *migration.Endpoint, when time.Time) error {
+	return s.write(ctx, "note the administrator's login", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE endpoints SET admin_worked_at = $3 WHERE id = $1 AND admin_secret = $2`, e.ID, e.AdminSecret, at(when))
 		return err
 	})
 }

@@ -208,6 +208,14 @@ func testEndpoints(t *testing.T, open opener) {
 	if !reflect.DeepEqual(got, e) {
 		t.Errorf("endpoint is\n%+v, want\n%+v", got, e)
 	}
+	w.ok(s.AdminWorked(ctx, &migration.Endpoint{ID: e.ID, AdminSecret: []byte("another")}, noon))
+	if got, _ = s.EndpointByID(ctx, e.ID); !got.AdminWorkedAt.IsZero() {
+		t.Errorf("a password that was replaced worked at %v", got.AdminWorkedAt)
+	}
+	w.ok(s.AdminWorked(ctx, &e, noon))
+	if got, _ = s.EndpointByID(ctx, e.ID); !got.AdminWorkedAt.Equal(noon) {
+		t.Errorf("the password worked at %v", got.AdminWorkedAt)
+	}
 	e.AdminSecret, e.Port, e.Namespaces = nil, 993, nil
 	e.Trust = migration.Trust{TLSInsecure: true}
 	w.ok(s.UpdateEndpoint(ctx, &e))
