@@ -105,7 +105,7 @@ var catalogue = map[Code]remedy{
 	BudgetExhausted:       {Wait, "The daily budget of the endpoint, or of this mailbox there, is used up; it goes on by itself when the day (UTC) is over, or at once when the budget is raised (mailhaul endpoint set --daily-bytes, --daily-bytes-per-mailbox)."},
 	QuotaExceeded:         {FixAndResume, "The target mailbox is full: raise its quota or make room, then retry the user (mailhaul user retry); it goes on where it stopped."},
 	TargetNotFound:        {FixAndResume, "Create the target mailbox, then retry the user (mailhaul user retry)."},
-	TargetNotPrepared:     {FixAndResume, "Prepare the target mailbox as the guide says, then retry the user."},
+	TargetNotPrepared:     {FixAndResume, "The target cannot do what the batch asks of it: prepare it, or change the batch's setting, as the reason says; then retry the user (mailhaul user retry)."},
 	DuplicateInOtherBatch: {Resubmit, "Remove the user from the other batch or from this file, then submit again."},
 	AlreadyBeingMoved:     {Wait, "Another migration holds this mailbox. A user of a batch goes on by itself when that one has ended; a file that was refused for it is submitted again then, or now without its line."},
 	NotInScope:            {FixAndResume, "Ask the source's administrator to add the mailbox to the scope list, then retry the user."},
