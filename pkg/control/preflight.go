@@ -160,6 +160,11 @@ func (c *Control) foretell(ctx context.Context, b *migration.Batch, p *Preflight
 	allowed := [2]migration.Allowance{allowance(source.Preset), allowance(target.Preset)}
 	p.Endpoints = append(migration.JudgeConnections(&source, migration.Source, allowed[0]), migration.JudgeConnections(&target, migration.Target, allowed[1])...)
 	p.Pilot = migration.ChoosePilot(pilots, load)
+	for _, limit := range []int64{provider.DailyBytes(&source, migration.Source), provider.DailyBytes(&target, migration.Target)} {
+		if limit > 0 && (load.DailyBytes == 0 || limit < load.DailyBytes) {
+			load.DailyBytes = limit
+		}
+	}
 	if load.Messages > 0 {
 		e := migration.EstimateBatch(load, &source, &target, capacity, p.Pilot, c.now())
 		p.Estimate = &e

@@ -118,6 +118,9 @@ func (s *scanner) run(each func(Row) (problems []Problem, more bool)) (rows int,
 			}
 			return rows, s.finish(rows, err)
 		}
+		if err == nil && blank(record) {
+			continue // spreadsheets save such rows below the last one
+		}
 		rows++
 		switch {
 		case rows > s.limit.Rows:
@@ -190,10 +193,6 @@ func (s *scanner) readHeader(in *csv.Reader) (goOn bool, err error) {
 func (s *scanner) row(line int, record []string, each func(Row) ([]Problem, bool)) (more bool) {
 	if len(record) != s.header.width {
 		s.problems.add(line, "", fmt.Sprintf("%d cells, but the header has %d columns", len(record), s.header.width))
-		return true
-	}
-	if blank(record) {
-		s.problems.add(line, "", "an empty row: delete the line")
 		return true
 	}
 	row := s.cells(line, record)

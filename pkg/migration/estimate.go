@@ -15,6 +15,8 @@ type Workload struct {
 	Messages, Bytes int64
 	// Of the largest mailbox of each kind.
 	LargestMessages, LargestBytes int64
+	// DailyBytes are what one mailbox may move in a day; 0: any number.
+	DailyBytes int64
 }
 
 // BatchEstimate is how long the first syncs of a batch take.
@@ -114,6 +116,9 @@ func EstimateBatch(w Workload, source, target *Endpoint, capacity int, pilot *Pi
 		out.Bound = "the largest mailbox alone"
 	}
 	least, what := leastBySetRates(w, source, target)
+	if days := w.days(); days > least {
+		least, what = days, fmt.Sprintf("the largest mailbox, of which %d bytes may move in a day", w.DailyBytes)
+	}
 	if least > fast {
 		fast = least
 	}
@@ -127,6 +132,15 @@ func EstimateBatch(w Workload, source, target *Endpoint, capacity int, pilot *Pi
 		out.Bound += ", and " + rests
 	}
 	return out
+}
+
+// days is how long the largest mailbox takes at least, in seconds: a day for each day's
+// bytes but the first.
+func (w Workload) days() float64 {
+	if w.DailyBytes == 0 || w.LargestBytes == 0 {
+		return 0
+	}
+	return float64((w.LargestBytes-1)/w.DailyBytes) * oneDay.Seconds()
 }
 
 // leastBySetRates is the time, in seconds, that the operators' limits on rates leave no

@@ -44,16 +44,16 @@ func TestEstimateOfABatch(t *testing.T) {
 	}{
 		{"as the pilot", load, 10, 0, &pilot, nil, 800 * time.Second, 1250 * time.Second, 10, "10 mailboxes at once"},
 		{"few workers", load, 10, 5, &pilot, nil, 1600 * time.Second, 2500 * time.Second, 5, "5 mailboxes at once"},
-		{"no more at once than there are", Workload{2, 2000, 200e6, 1000, 100e6}, 10, 0, &pilot, nil, 80 * time.Second, 125 * time.Second, 2, "2 mailboxes at once"},
+		{"no more at once than there are", Workload{Mailboxes: 2, Messages: 2000, Bytes: 200e6, LargestMessages: 1000, LargestBytes: 100e6}, 10, 0, &pilot, nil, 80 * time.Second, 125 * time.Second, 2, "2 mailboxes at once"},
 		{
 			"one large mailbox",
-			Workload{100, 100_000, 10e9, 50_000, 5e9},
+			Workload{Mailboxes: 100, Messages: 100_000, Bytes: 10e9, LargestMessages: 50_000, LargestBytes: 5e9},
 			50, 0, &pilot, nil,
 			4000 * time.Second, 6250 * time.Second, 50, "the largest mailbox alone",
 		},
 		{
 			"mailboxes of another size",
-			Workload{10, 1_000_000, 100e9, 100_000, 10e9},
+			Workload{Mailboxes: 10, Messages: 1_000_000, Bytes: 100e9, LargestMessages: 100_000, LargestBytes: 10e9},
 			10, 0, &pilot, nil,
 			5000 * time.Second, 20_000 * time.Second, 10, "10 mailboxes at once",
 		},
@@ -72,6 +72,11 @@ func TestEstimateOfABatch(t *testing.T) {
 			36 * time.Hour, 37 * time.Hour, 10, "10 mailboxes at once, and endpoint old gives 4000000000 bytes a day",
 		},
 		{
+			"bytes a day of one mailbox", Workload{Mailboxes: 100, Messages: 100_000, Bytes: 10e9, LargestMessages: 50_000, LargestBytes: 5e9, DailyBytes: 500e6},
+			50, 0, &pilot, nil,
+			9 * oneDay, 9 * oneDay, 50, "the largest mailbox, of which 500000000 bytes may move in a day",
+		},
+		{
 			"hours", load, 1, 0, &pilot, func(_, target *Endpoint) { target.Hours = "18:00-20:00" },
 			// Six hours of waiting, then two hours a day.
 			6*time.Hour + 24*time.Hour, 6*time.Hour + 24*time.Hour + 2*time.Hour, 1, "1 mailbox at once, and endpoint new is used 18:00-20:00 only",
@@ -79,7 +84,7 @@ func TestEstimateOfABatch(t *testing.T) {
 		{"nothing to carry", Workload{Mailboxes: 3}, 10, 0, &pilot, nil, 0, 0, 3, "3 mailboxes at once"},
 		{
 			"for ever",
-			Workload{1, 1e12, 1e16, 1e12, 1e16},
+			Workload{Mailboxes: 1, Messages: 1e12, Bytes: 1e16, LargestMessages: 1e12, LargestBytes: 1e16},
 			1, 0, nil, nil,
 			longest, longest, 1, "1 mailbox at once",
 		},

@@ -26,17 +26,8 @@ type dailyLimit struct {
 	bytes    int64 // 0: any
 }
 
-// dailyOf is what the endpoint's operator set, or what its preset knows: providers have
-// one limit for what is read and another for what is written.
 func dailyOf(e *migration.Endpoint, side migration.Side) dailyLimit {
-	p, _ := provider.Lookup(e.Preset)
-	switch {
-	case e.DailyBytesPerMailbox != 0:
-		return dailyLimit{e, max(e.DailyBytesPerMailbox, 0)}
-	case side == migration.Source:
-		return dailyLimit{e, p.DailyDownload}
-	}
-	return dailyLimit{e, p.DailyUpload}
+	return dailyLimit{e, provider.DailyBytes(e, side)}
 }
 
 // rest tells whether the user's day is over, with the bytes that this pass has copied so

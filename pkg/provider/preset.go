@@ -162,3 +162,17 @@ func address(host string) Fact {
 func reported(text string) Fact {
 	return Fact{Text: text, Source: field, Date: fieldDate, Unconfirmed: true}
 }
+
+// DailyBytes are how many bytes a day one mailbox at e may move, as the endpoint's operator
+// has set it or as its preset knows; 0: any number. Providers have one limit for what is
+// read and another for what is written.
+func DailyBytes(e *migration.Endpoint, side migration.Side) int64 {
+	p, _ := Lookup(e.Preset)
+	switch {
+	case e.DailyBytesPerMailbox != 0:
+		return max(e.DailyBytesPerMailbox, 0)
+	case side == migration.Source:
+		return p.DailyDownload
+	}
+	return p.DailyUpload
+}
