@@ -24,6 +24,10 @@ const (
 	FlagsStored    = "flags-stored"    // they are, no record says so
 	BeforeFinish   = "before-finish"   // the folder is in step, no record says so
 	Finished       = "finished"        // the record says so
+	BeforeExpunge  = "before-expunge"  // copies are about to be deleted
+	CopiesMarked   = "copies-marked"   // they are marked as deleted, and there
+	Expunged       = "expunged"        // they are gone, the record still has them
+	Forgotten      = "forgotten"       // the record has them no more
 	MidCompaction  = "mid-compaction"  // the state file is written anew, not yet in its place
 )
 
@@ -35,6 +39,7 @@ const ImportPart = "import-part"
 func Names() []string {
 	return []string{
 		FolderRenamed, RecordMoved, FoldersCreated, BeforeWriting, WritingMarked, MidLiteral, WindowSent, WindowAnswered,
-		MidCommit, Committed, BeforeFlags, FlagsStored, BeforeFinish, Finished, MidCompaction,
+		MidCommit, Committed, BeforeFlags, FlagsStored, BeforeFinish, Finished, BeforeExpunge, CopiesMarked, Expunged, Forgotten,
+		MidCompaction,
 	}
 }

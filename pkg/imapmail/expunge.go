@@ -5,6 +5,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"github.com/mailhaul/mailhaul/pkg/failpoint"
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -28,6 +29,7 @@ func (s *session) Expunge(ctx context.Context, set mailbox.UIDSet) error {
 			return s.answered(err, opStore, "mark messages as deleted")
 		}
 		s.conn.answered()
+		failpoint.Reach(failpoint.CopiesMarked)
 		if err := s.client.UIDExpunge(part).Close(); err != nil && !expunged(err) {
 			return s.answered(err, opExpunge, "delete messages")
 		}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/mailhaul/mailhaul/pkg/failpoint"
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -103,6 +104,7 @@ func (p *lane) deleteCopies(ctx context.Context, s *suspect, forget mailbox.UIDS
 	if err == nil {
 		err = p.store(ctx, w)
 	}
+	failpoint.Reach(failpoint.Forgotten)
 	return err
 }
 
@@ -151,8 +153,10 @@ func (p *lane) expunge(ctx context.Context, s *suspect, copies mailbox.UIDSet) e
 	if err != nil {
 		return err
 	}
+	failpoint.Reach(failpoint.BeforeExpunge)
 	if err := target.Expunge(ctx, copies); err != nil {
 		return fmt.Errorf("delete %d messages in %q: %w", copies.Len(), s.rec.Target, err)
 	}
+	failpoint.Reach(failpoint.Expunged)
 	return nil
 }

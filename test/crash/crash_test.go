@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,22 +44,31 @@ func TestMain(m *testing.M) {
 	os.Exit(servers.Main(m, &bin, "-tags", "failpoints", "../../cmd/mailhaul"))
 }
 
-// occurrences are how often a pass here comes by a point at least. A later one is a
-// pass of the next day: new mail, other flags, a folder renamed.
+// A later case is a pass of the next day: new mail, other flags, a folder renamed. A
+// mirroring one finds messages deleted at the source instead (deletions_test.go). Users
+// are named after it.
+const (
+	firstDay  = "f"
+	later     = "l"
+	mirroring = "m"
+)
+
+// occurrences are how often a pass here comes by a point at least, and which pass.
 var occurrences = map[string]struct {
 	times int
-	later bool
+	day   string
 }{
-	failpoint.FolderRenamed: {1, true}, failpoint.RecordMoved: {2, true}, failpoint.FoldersCreated: {1, false},
-	failpoint.BeforeWriting: {8, false}, failpoint.WritingMarked: {8, false}, failpoint.MidLiteral: {4, false},
-	failpoint.WindowSent: {6, false}, failpoint.WindowAnswered: {6, false}, failpoint.MidCommit: {24, false}, failpoint.Committed: {6, false},
-	failpoint.BeforeFlags: {3, true}, failpoint.FlagsStored: {3, true}, failpoint.BeforeFinish: {6, false}, failpoint.Finished: {6, false},
-	failpoint.MidCompaction: {1, true},
+	failpoint.FolderRenamed: {1, later}, failpoint.RecordMoved: {2, later}, failpoint.FoldersCreated: {1, firstDay},
+	failpoint.BeforeWriting: {8, firstDay}, failpoint.WritingMarked: {8, firstDay}, failpoint.MidLiteral: {4, firstDay},
+	failpoint.WindowSent: {6, firstDay}, failpoint.WindowAnswered: {6, firstDay}, failpoint.MidCommit: {24, firstDay}, failpoint.Committed: {6, firstDay},
+	failpoint.BeforeFlags: {3, later}, failpoint.FlagsStored: {3, later}, failpoint.BeforeFinish: {6, firstDay}, failpoint.Finished: {6, firstDay},
+	failpoint.BeforeExpunge: {folders, mirroring}, failpoint.CopiesMarked: {folders, mirroring}, failpoint.Expunged: {folders, mirroring},
+	failpoint.Forgotten: {folders, mirroring}, failpoint.MidCompaction: {1, later},
 }
 
 // outcome is a row of the table: sums over the seeds.
 type outcome struct {
-	killed, alive, lost, doubled, redelivered, surplus, adopted, copied, again int
+	killed, alive, lost, doubled, redelivered, surplus, adopted, copied, deleted, again int
 }
 
 // world is two Dovecots with mailboxes for all cases.
@@ -68,28 +78,28 @@ type world struct {
 	dir            string // of the state files
 	mu             sync.Mutex
 	rows           map[string]*outcome
+	own            map[string]mailbox.UID // by user and folder, see tidyUp
 }
 
 // kase is one death: its user is its alone.
 type kase struct {
-	point, user string
-	later       bool
-	n           int
+	point, user, day string
+	n                int
 }
 
 func TestDeathAtEachPoint(t *testing.T) {
 	w := &world{
 		t: t, source: servers.Dovecot(t, servers.DovecotConfig{}), target: servers.Dovecot(t, servers.DovecotConfig{}),
-		dir: t.TempDir(), rows: map[string]*outcome{},
+		dir: t.TempDir(), rows: map[string]*outcome{}, own: map[string]mailbox.UID{},
 	}
 	cases := w.cases()
 	w.prepare(cases)
 	w.each(cases, w.die)
 	var table strings.Builder
-	fmt.Fprintf(&table, "%-16s %6s %5s %5s %7s %11s %7s %7s %6s %6s\n", "point", "killed", "alive", "lost", "doubled", "redelivered", "surplus", "adopted", "copied", "again")
+	fmt.Fprintf(&table, "%-16s %6s %5s %5s %7s %11s %7s %7s %6s %7s %6s\n", "point", "killed", "alive", "lost", "doubled", "redelivered", "surplus", "adopted", "copied", "deleted", "again")
 	for _, name := range failpoint.Names() {
 		r := w.rows[name]
-		fmt.Fprintf(&table, "%-16s %6d %5d %5d %7d %11d %7d %7d %6d %6d\n", name, r.killed, r.alive, r.lost, r.doubled, r.redelivered, r.surplus, r.adopted, r.copied, r.again)
+		fmt.Fprintf(&table, "%-16s %6d %5d %5d %7d %11d %7d %7d %6d %7d %6d\n", name, r.killed, r.alive, r.lost, r.doubled, r.redelivered, r.surplus, r.adopted, r.copied, r.deleted, r.again)
 		if r.killed == 0 || r.alive > *seeds/2 {
 			t.Errorf("%s: killed %d times in %d", name, r.killed, *seeds)
 		}
@@ -97,13 +107,13 @@ func TestDeathAtEachPoint(t *testing.T) {
 			t.Errorf("%s: %+v", name, *r)
 		}
 	}
-	t.Logf("%d cases, seeds from %d; adopted and copied by the pass after the death, again by one more\n%s", len(cases), *first, table.String())
+	t.Logf("%d cases, seeds from %d; adopted, copied and deleted by the pass after the death, again by one more\n%s", len(cases), *first, table.String())
 }
 
 // cases draws which occurrence of its point each process dies at.
 func (w *world) cases() []kase {
 	var out []kase
-	counts := map[bool]int{}
+	counts := map[string]int{}
 	for _, name := range failpoint.Names() {
 		o, known := occurrences[name]
 		if !known {
@@ -112,50 +122,54 @@ func (w *world) cases() []kase {
 		w.rows[name] = &outcome{}
 		for i := range *seeds {
 			r := rand.New(rand.NewPCG(*first+uint64(i), uint64(len(out))))
-			c := kase{point: name, later: o.later, n: 1 + r.IntN(o.times)}
-			prefix := map[bool]string{false: "f", true: "l"}[c.later]
-			c.user = fmt.Sprintf("%s%04d", prefix, counts[c.later])
-			counts[c.later]++
+			c := kase{point: name, day: o.day, n: 1 + r.IntN(o.times)}
+			c.user = fmt.Sprintf("%s%04d", c.day, counts[c.day])
+			counts[c.day]++
 			out = append(out, c)
 		}
 	}
-	for later, prefix := range map[bool]string{false: "f", true: "l"} {
-		w.python("corpus.py", "--port", strconv.Itoa(w.source.Port), "--users", strconv.Itoa(counts[later]), "--messages", "60", "--prefix", prefix)
+	for day, users := range counts {
+		w.python("corpus.py", "--port", strconv.Itoa(w.source.Port), "--users", strconv.Itoa(users), "--messages", "60", "--prefix", day)
 	}
 	return out
 }
 
 // prepare brings the mailboxes of later passes in step, and lets a day go by.
 func (w *world) prepare(cases []kase) {
-	var later []kase
-	for _, c := range cases {
-		if c.later {
-			later = append(later, c)
-		}
+	counts := map[string]int{}
+	known := slices.DeleteFunc(slices.Clone(cases), func(c kase) bool { return c.day == firstDay })
+	for _, c := range known {
+		counts[c.day]++
 	}
-	w.each(later, func(c kase) {
-		w.atSource(c, func(s mailbox.Session) error { return travel(w.t.Context(), s) })
+	w.each(known, func(c kase) {
+		w.in(w.source, c, func(s mailbox.Session) error { return travel(w.t.Context(), s) })
 		w.sync(c, "")
 	})
-	w.python("corpus.py", "--port", strconv.Itoa(w.source.Port), "--users", strconv.Itoa(len(later)), "--prefix", "l", "--mutate", "--new", "15", "--flags", "15")
-	w.each(later, func(c kase) {
-		w.atSource(c, func(s mailbox.Session) error { return s.Rename(w.t.Context(), "Trips", "Old & gone") })
+	for day, users := range counts {
+		w.python("corpus.py", "--port", strconv.Itoa(w.source.Port), "--users", strconv.Itoa(users), "--prefix", day, "--mutate", "--new", "15", "--flags", "15")
+	}
+	w.each(known, func(c kase) {
+		if c.day == mirroring {
+			w.tidyUp(c)
+			return
+		}
+		w.in(w.source, c, func(s mailbox.Session) error { return s.Rename(w.t.Context(), "Trips", "Old & gone") })
 		if c.point == failpoint.MidCompaction {
 			w.lengthen(c)
 		}
 	})
 }
 
-// atSource does something in a source mailbox, as its user.
-func (w *world) atSource(c kase, do func(mailbox.Session) error) {
+// in does something in a mailbox of a server's, as its user.
+func (w *world) in(server *servers.IMAP, c kase, do func(mailbox.Session) error) {
 	s, err := imapmail.NewOpener(imapmail.Account{
-		Host: w.source.Host, Port: w.source.Port, Security: migration.Plain, Side: migration.Source, User: c.user, Password: migration.NewSecret(servers.Password),
+		Host: server.Host, Port: server.Port, Security: migration.Plain, User: c.user, Password: migration.NewSecret(servers.Password),
 	}, imapmail.Options{})(w.t.Context())
 	if err == nil {
 		err = errors.Join(do(s), s.Close())
 	}
 	if err != nil {
-		w.t.Errorf("%+v: change the source: %v", c, err)
+		w.t.Errorf("%+v: change a mailbox: %v", c, err)
 	}
 }
 
@@ -198,8 +212,10 @@ func (w *world) lengthen(c kase) {
 // die kills one process, lets another finish, and has the outcome judged.
 func (w *world) die(c kase) {
 	_, died := w.sync(c, fmt.Sprintf("%s:%d", c.point, c.n))
+	left := w.held(c)
 	after, _ := w.sync(c, "")
 	again, _ := w.sync(c, "")
+	w.judgeDeletions(c, left, after)
 	told, err := w.script("verify.py", "--src", addr(w.source), "--dst", addr(w.target), "--user", c.user, "--show", "5")
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -218,7 +234,8 @@ func (w *world) die(c kase) {
 	r.surplus += after.Surplus
 	r.adopted += after.Adopted
 	r.copied += after.Copied
-	r.again += again.Copied + again.Adopted + again.FlagsUpdated
+	r.deleted += after.Deleted
+	r.again += again.Copied + again.Adopted + again.FlagsUpdated + again.Deleted
 }
 
 func count(told, what string) int {
@@ -231,13 +248,16 @@ func count(told, what string) int {
 }
 
 type result struct {
-	Seen, Unchanged, Copied, Adopted, Skipped, Failed, Redelivered, Surplus, FlagsUpdated int
+	Seen, Unchanged, Copied, Adopted, Skipped, Failed, Redelivered, Surplus, FlagsUpdated, Deleted, KeptAtTarget int
 }
 
 // sync runs a pass, which dies at a point if one is named.
 func (w *world) sync(c kase, point string) (r result, died bool) {
 	url := func(s *servers.IMAP) string { return "imap+plain://" + c.user + "@" + addr(s) }
 	cmd := exec.CommandContext(w.t.Context(), filepath.Join(bin, "mailhaul"), "sync", "--source", url(w.source), "--target", url(w.target), "--state", w.state(c), "--output", "json")
+	if c.day == mirroring {
+		cmd.Args = append(cmd.Args, "--deletions", "mirror")
+	}
 	cmd.Env = append(os.Environ(), "MAILHAUL_SOURCE_PASSWORD="+servers.Password, "MAILHAUL_TARGET_PASSWORD="+servers.Password, "MAILHAUL_FAILPOINT="+point)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
