@@ -317,7 +317,8 @@ func (p *lane) committed() {
 }
 
 // retires reports whether a lane that is not the first gives up, because it gets no
-// connection or cannot keep one: its folders go to the first.
+// connection or cannot keep one: its folders go to the first. It does so before it could
+// think a message to be the cause: a server may have no room for further connections.
 func (p *lane) retires() bool {
 	if p.n == 0 {
 		return false
@@ -325,7 +326,7 @@ func (p *lane) retires() bool {
 	p.mu.Lock()
 	trouble := p.trouble
 	p.mu.Unlock()
-	return trouble > maxTrouble || p.source.refusal() != nil || p.target.refusal() != nil
+	return trouble >= hopelessAfter || p.source.refusal() != nil || p.target.refusal() != nil
 }
 
 // retire gives the folders that wait here to the first lane.
@@ -336,6 +337,9 @@ func (p *lane) retire(ctx context.Context) {
 			p.fewer = migration.AsFault(err)
 		}
 		p.mu.Unlock()
+	}
+	for _, f := range p.queue {
+		f.stuck, f.hangups = 0, nil // what happened here says nothing about a message
 	}
 	p.board.giveBack(p.queue)
 	p.queue = nil
