@@ -107,6 +107,9 @@ func (c *Control) ChangeEndpoint(ctx context.Context, a Actor, org, name string,
 	e, err = c.store.ChangeEndpoint(ctx, o.ID, e.ID, func(e *migration.Endpoint) error {
 		was := e.EndpointSpec
 		change(&e.EndpointSpec)
+		if e.MaxConcurrentMigrations == 0 || e.MaxConcurrentIncrementalSyncs == 0 { // on creation that is the default
+			return fault(migration.InvalidArgument, "a limit of 0 would let nobody in for good: give 1 or more; to have nothing run here for a while, stop the batches or set the endpoint's hours")
+		}
 		if r := e.MaxConcurrentIncrementalSyncs; r == was.MaxConcurrentIncrementalSyncs && r == min(migration.DefaultMaxIncrementalSyncs, was.MaxConcurrentMigrations) {
 			e.MaxConcurrentIncrementalSyncs = 0 // nobody set it: it goes along with the limit above it
 		}

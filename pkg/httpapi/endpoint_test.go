@@ -33,6 +33,9 @@ func TestEndpoints(t *testing.T) {
 			t.Errorf("a limit of %v left %v resyncs, want %v", limit.migrations, got["maxConcurrentIncrementalSyncs"], limit.resyncs)
 		}
 	}
+	for _, limit := range []string{"maxConcurrentMigrations", "maxConcurrentIncrementalSyncs"} {
+		e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{limit: 0}, 422) // nobody means the default by it
+	}
 	got := e.as(admin, "PATCH", inDefault+"/endpoints/old", map[string]any{"port": 1993, "maxConcurrentIncrementalSyncs": 2}, 200)
 	if got["port"] != 1993.0 || got["maxConcurrentIncrementalSyncs"] != 2.0 || got["host"] != "imap.example.com" || got["adminPasswordSet"] != true {
 		t.Errorf("changed: %v", got)
