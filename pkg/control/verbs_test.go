@@ -349,7 +349,7 @@ func (r *randomBatch) look() {
 		copied, seen = copied+u.Messages().Copied, seen+u.Messages().Seen
 		counts[u.Status]++
 		for _, l := range leases {
-			if l.UserID == u.ID {
+			if l.UserID == u.ID && l.Kind != migration.Preflighting { // which count as nobody's pass
 				running++
 			}
 			if l.UserID == u.ID && l.State == migration.LeaseQueued && (u.Status == migration.UserStopped || u.Status == migration.UserNeedsCredentials || u.Status == migration.UserCreated) {
