@@ -69,12 +69,14 @@ type Batches interface {
 	// undoes all. A mailbox that is in another live batch fails it.
 	CreateBatch(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (int, error)
 	// ReverseBatch stores a batch with the users that turn makes of another's, and their
-	// records turned round by records; a Conflict while a pass of that batch is under way.
+	// records turned round by records, or nothing; a Conflict while a pass of that batch is
+	// under way. It takes a while: nobody sees the batch before it is whole.
 	ReverseBatch(ctx context.Context, b *migration.Batch, of int64, turn func(migration.User) (migration.User, bool),
 		records func([]migration.FolderRecord) ([]migration.FolderRecord, error)) (int, error)
 	// MovedBack answers a user of the batch (the one of email, where that is not empty) whose
 	// mailbox another live batch, not stopped, moves the other way, and that batch: who is
-	// "" where there is none, by where it is another organisation's.
+	// "" where there is none, by where it is another organisation's. A Conflict while one
+	// is being made of this batch by ReverseBatch.
 	MovedBack(ctx context.Context, b *migration.Batch, email string) (who, by string, err error)
 	AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error)
 	// TryUsers answers what AddUsers would, and keeps nothing.

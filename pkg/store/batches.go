@@ -20,6 +20,8 @@ const (
 		b.mail_since, b.mail_before, b.max_message_size, b.bad_item_limit,
 		b.deletions, b.resync_interval, b.notify, b.newest_first, b.created_by, b.started_at, b.stopped, b.completing, b.removing
 		FROM batches b JOIN endpoints se ON se.id = b.source_endpoint_id JOIN endpoints te ON te.id = b.target_endpoint_id`
+	// whole leaves out batches that are being made: they are nobody's business.
+	whole = ` AND b.made_of IS NULL`
 )
 
 func batchArgs(b *migration.Batch) []any {
@@ -58,11 +60,15 @@ func (s *Store) insertBatch(ctx context.Context, tx *sql.Tx, b *migration.Batch)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	var removing bool
-	if err := tx.QueryRowContext(ctx, `SELECT removing FROM batches WHERE org_id = $1 AND name = $2`, b.OrgID, b.Name).Scan(&removing); err != nil {
+	var removing, making bool
+	if err := tx.QueryRowContext(ctx, `SELECT removing, made_at IS NOT NULL FROM batches WHERE org_id = $1 AND name = $2`, b.OrgID, b.Name).
+		Scan(&removing, &making); err != nil {
 		return err
 	}
-	if removing {
+	switch {
+	case making:
+		return conflict("a batch named %q is being made", b.Name)
+	case removing:
 		return conflict("a batch named %q is still being removed", b.Name)
 	}
 	return conflict("a batch named %q exists already", b.Name)
@@ -79,7 +85,7 @@ func (s *Store) endpointOfBatch(ctx context.Context, tx *sql.Tx, orgID int64, id
 
 // BatchByName finds a batch of an organisation.
 func (s *Store) BatchByName(ctx context.Context, orgID int64, name string) (migration.Batch, error) {
-	b, err := scanBatch(s.r.QueryRowContext(ctx, selectBatch+` WHERE b.org_id = $1 AND b.name = $2`, orgID, name))
+	b, err := scanBatch(s.r.QueryRowContext(ctx, selectBatch+` WHERE b.org_id = $1 AND b.name = $2`+whole, orgID, name))
 	if errors.Is(err, sql.ErrNoRows) {
 		return migration.Batch{}, notFound("there is no batch %q", name)
 	}
@@ -91,7 +97,7 @@ func (s *Store) BatchByName(ctx context.Context, orgID int64, name string) (migr
 
 // BatchByID finds a batch of any organisation.
 func (s *Store) BatchByID(ctx context.Context, id int64) (migration.Batch, error) {
-	b, err := scanBatch(s.r.QueryRowContext(ctx, selectBatch+` WHERE b.id = $1`, id))
+	b, err := scanBatch(s.r.QueryRowContext(ctx, selectBatch+` WHERE b.id = $1`+whole, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return migration.Batch{}, notFound("there is no such batch")
 	}
@@ -103,7 +109,7 @@ func (s *Store) BatchByID(ctx context.Context, id int64) (migration.Batch, error
 
 // ListBatches returns an organisation's batches by name, those after a name.
 func (s *Store) ListBatches(ctx context.Context, orgID int64, after string, limit int) ([]migration.Batch, error) {
-	return s.batches(ctx, selectBatch+` WHERE b.org_id = $1 AND b.name > $2 ORDER BY b.name LIMIT $3`, orgID, after, limit)
+	return s.batches(ctx, selectBatch+` WHERE b.org_id = $1 AND b.name > $2`+whole+` ORDER BY b.name LIMIT $3`, orgID, after, limit)
 }
 
 // ScheduledBatches returns the batches of all organisations whose hour has come: to

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -141,13 +142,15 @@ func benchImportOpposite(b *testing.B, place func() string) {
 }
 
 // BenchmarkReverse is a batch of 5,000 users with the records of 8 folders each, moved back:
-// a tenth of the largest.
+// a tenth of the largest; and how long another process waits for its turn to write at the
+// longest meanwhile.
 func BenchmarkReverse(b *testing.B) { onBoth(b, benchReverse) }
 
 func benchReverse(b *testing.B, place func() string) {
 	const users, folders = 5_000, 8
 	for b.Loop() {
-		s, batch := benchWorld(b, place())
+		url := place()
+		s, batch := benchWorld(b, url)
 		if _, err := s.CreateBatch(b.Context(), batch, rows(users, time.Time{})); err != nil {
 			b.Fatal(err)
 		}
@@ -175,12 +178,49 @@ func benchReverse(b *testing.B, place func() string) {
 		turn := func(u migration.User) (migration.User, bool) {
 			return migration.User{EmailAddress: u.EmailAddress, UserName: u.UserName, UserState: migration.UserState{Status: migration.UserCreated}}, true
 		}
+		longest := longestWait(b, url)
 		start := time.Now()
 		n, err := s.ReverseBatch(b.Context(), &back, batch.ID, turn, func(in []migration.FolderRecord) ([]migration.FolderRecord, error) { return in, nil })
 		if err != nil || n != users {
 			b.Fatalf("%d users, %v", n, err)
 		}
 		b.ReportMetric(time.Since(start).Seconds(), "s/reverse")
+		b.ReportMetric(longest().Seconds(), "s/longest-wait")
+	}
+}
+
+// longestWait writes again and again as another process, until it is asked how long that
+// took at the longest.
+func longestWait(b *testing.B, url string) func() time.Duration {
+	s, err := Open(b.Context(), url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	longest := make(chan time.Duration, 1)
+	go func() {
+		var most time.Duration
+		for ctx.Err() == nil {
+			asked := time.Now()
+			err := s.write(b.Context(), "wait for a turn", func(tx *sql.Tx) error {
+				_, err := tx.ExecContext(b.Context(), `UPDATE orgs SET served = served`)
+				return err
+			})
+			if err != nil {
+				b.Error(err)
+			}
+			most = max(most, time.Since(asked))
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		longest <- most
+	}()
+	return func() time.Duration {
+		stop()
+		defer func() { _ = s.Close() }()
+		return <-longest
 	}
 }
 

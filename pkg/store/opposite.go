@@ -64,8 +64,12 @@ var (
 
 // MovedBack answers a user of a batch, or the one of that address where email is not
 // empty, whose mailbox another live batch moves the other way, and that batch: who is ""
-// where there is none, by where it is another organisation's.
+// where there is none, by where it is another organisation's. It is a conflict while a
+// batch is being made of this one.
 func (s *Store) MovedBack(ctx context.Context, b *migration.Batch, email string) (who, by string, err error) {
+	if err := beingMade(ctx, s.r, b.ID); err != nil {
+		return "", "", err
+	}
 	e, err := hostsOf(ctx, s.r, b)
 	if err != nil {
 		return "", "", fmt.Errorf("look for a batch in the other direction: %w", err)

@@ -55,6 +55,9 @@ func (s *Store) RemoveUser(ctx context.Context, id int64) error {
 // free lease rows; endpoints are the organisation's and stay too. It also sees to it
 // that nothing of what was deleted is left in the database's files.
 func (s *Store) PurgeRemoved(ctx context.Context) (int, error) {
+	if err := s.giveUpDead(ctx); err != nil {
+		return 0, err
+	}
 	users, err := s.purgeUsers(ctx, ``)
 	if err != nil {
 		return users, err
@@ -95,7 +98,7 @@ func (s *Store) purgeUsers(ctx context.Context, which string, args ...any) (tota
 }
 
 func (s *Store) purgeBatches(ctx context.Context) (total int, err error) {
-	const empty = ` AND NOT EXISTS (SELECT 1 FROM users u WHERE u.batch_id = batches.id)`
+	const empty = ` AND made_at IS NULL AND NOT EXISTS (SELECT 1 FROM users u WHERE u.batch_id = batches.id)`
 	ids, err := s.ids(ctx, `SELECT id FROM batches WHERE removing`+empty)
 	if err != nil {
 		return 0, err

@@ -6,53 +6,191 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
+const (
+	// turnedAtOnce is of how many users a piece is: some tenths of a second.
+	turnedAtOnce = 200
+	// recordsAtOnce is of how many users the records are in memory together.
+	recordsAtOnce = 50
+)
+
+// making is a batch that is made of another one, which is moved back. That is the work of
+// a minute where there are many users, and others have to write meanwhile. So:
+//
+//  1. The batch is stored as one that is being removed, which nothing begins anything
+//     with, and is not shown. As long as it is there the other one is not started
+//     (MovedBack), nor moved back once more.
+//  2. Users with their records are written in pieces. Each looks whether the other batch
+//     is as it was, without any pass.
+//  3. With the last transaction it is there: whole, and looked through for duplicates.
+//  4. After an error it is given up at once; after a death, once no piece has come for
+//     makingDies. Then it is removed as others are (PurgeRemoved), and a piece that comes
+//     all the same finds that.
+type making struct {
+	s       *Store
+	of      int64
+	batch   migration.Batch
+	turn    func(migration.User) (migration.User, bool)
+	records func([]migration.FolderRecord) ([]migration.FolderRecord, error)
+
+	source sourceState
+	after  string // address key of the user who was the last to be looked at
+	due    time.Time
+	users  int
+}
+
+// sourceState is what has to stay as it is.
+type sourceState struct{ stopped, completing bool }
+
 // ReverseBatch stores the batch b with users made by turn from those of the batch that
-// is moved back, and what is known of their messages turned round by records, in one
-// transaction: all of it or nothing. turn passes over a user with false. While a pass of
-// that batch is under way or awaited it is a conflict.
+// is moved back, and what is known of their messages turned round by records: all of it
+// or nothing. turn passes over a user with false; both may be asked more than once. While
+// a pass of that batch is under way or awaited it is a conflict.
 func (s *Store) ReverseBatch(ctx context.Context, b *migration.Batch, of int64, turn func(migration.User) (migration.User, bool),
 	records func([]migration.FolderRecord) ([]migration.FolderRecord, error),
-) (n int, err error) {
-	made := *b
-	err = s.writeStream(ctx, "reverse batch", func(tx *sql.Tx) error {
-		if err := s.takeBatch(ctx, tx, of); err != nil {
-			return err
+) (int, error) {
+	m := &making{s: s, of: of, turn: turn, records: records}
+	if err := m.begin(ctx, *b); err != nil {
+		return 0, err
+	}
+	if err := m.finish(ctx); err != nil {
+		// What this does not get done, the looks of all processes do.
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if s.giveUp(within, m.batch.ID, s.now()) == nil {
+			_, _ = s.PurgeRemoved(within)
 		}
-		var passes int
-		err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM users WHERE batch_id = $1 AND`+leased, of).Scan(&passes)
-		if err == nil && passes > 0 {
-			err = conflict("%d passes of it have not ended yet: try again in a minute", passes)
-		}
+		return 0, err
+	}
+	s.analyze(ctx, m.users)
+	*b = m.batch
+	return m.users, nil
+}
+
+// begin stores the batch without users.
+func (m *making) begin(ctx context.Context, b migration.Batch) error {
+	return m.s.write(ctx, "reverse batch", func(tx *sql.Tx) error {
+		m.batch = b
+		m.batch.Removing = true
+		state, err := m.look(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if err := s.insertBatch(ctx, tx, &made); err != nil {
+		m.source = state
+		if err := beingMade(ctx, tx, m.of); err != nil {
 			return err
 		}
-		im := &importer{s: s, tx: tx, batch: &made, now: s.now()}
-		for after := ""; ; {
-			users, err := usersAfter(ctx, tx, of, after)
-			if err != nil || len(users) == 0 {
-				return errors.Join(err, im.finish(ctx))
-			}
-			after = addressKey(users[len(users)-1].EmailAddress)
-			k, err := im.turnRound(ctx, users, turn, records)
-			if err != nil {
-				return err
-			}
-			n += k
+		if err := m.s.insertBatch(ctx, tx, &m.batch); err != nil {
+			return err
 		}
+		m.batch.Removing = false
+		_, err = tx.ExecContext(ctx, `UPDATE batches SET made_of = $2, made_at = $3 WHERE id = $1`, m.batch.ID, m.of, at(m.s.now()))
+		return err
 	})
-	if err != nil {
-		return 0, err
+}
+
+// finish writes all users, and makes the batch one as others are.
+func (m *making) finish(ctx context.Context) error {
+	for {
+		began := time.Now()
+		more, err := m.piece(ctx)
+		if err != nil {
+			return err
+		}
+		if !more {
+			return m.end(ctx)
+		}
+		if m.s.dialect.manyWriters {
+			continue
+		}
+		// Another process asks for its turn every now and then only: it needs a gap.
+		select {
+		case <-ctx.Done():
+			return failed("reverse batch", ctx.Err())
+		case <-time.After(time.Since(began)):
+		}
 	}
-	s.analyze(ctx, n)
-	*b = made
-	return n, nil
+}
+
+// passesOf looks at the leases, which are few, and not at the users.
+const passesOf = `SELECT COUNT(*) FROM leases l WHERE l.state <> 'free' AND EXISTS (SELECT 1 FROM users u WHERE u.id = l.user_id AND u.batch_id = $1)`
+
+// look tells the state of the batch that is moved back, of which no pass may be under way.
+// It keeps passes and verbs off until tx ends.
+func (m *making) look(ctx context.Context, tx *sql.Tx) (st sourceState, err error) {
+	if err := m.s.takeBatch(ctx, tx, m.of); err != nil {
+		return st, err
+	}
+	err = tx.QueryRowContext(ctx, `SELECT stopped, completing FROM batches WHERE id = $1 AND NOT removing`, m.of).Scan(&st.stopped, &st.completing)
+	if errors.Is(err, sql.ErrNoRows) {
+		return st, notFound("there is no such batch")
+	}
+	var passes int
+	if err == nil {
+		err = tx.QueryRowContext(ctx, passesOf, m.of).Scan(&passes)
+	}
+	if err == nil && passes > 0 {
+		err = conflict("%d passes of it have not ended yet: try again in a minute", passes)
+	}
+	return st, err
+}
+
+// goOn sees to it that both batches are as they were, and tells that it is being made.
+func (m *making) goOn(ctx context.Context, tx *sql.Tx) error {
+	st, err := m.look(ctx, tx)
+	if err == nil && st != m.source {
+		err = conflict("it was started, stopped or completed meanwhile: try again")
+	}
+	if err != nil {
+		return err
+	}
+	n, err := execN(ctx, tx, `UPDATE batches SET made_at = $2 WHERE id = $1 AND made_at IS NOT NULL`, m.batch.ID, at(m.s.now()))
+	if err == nil && n == 0 {
+		err = conflict("this took too long, and was given up: try again")
+	}
+	return err
+}
+
+// piece writes some users, and reports whether there are more.
+func (m *making) piece(ctx context.Context) (more bool, err error) {
+	var next making
+	err = m.s.write(ctx, "reverse batch", func(tx *sql.Tx) error {
+		next = *m
+		if err := m.goOn(ctx, tx); err != nil {
+			return err
+		}
+		users, err := usersAfter(ctx, tx, m.of, m.after)
+		if more = len(users) > 0; err != nil || !more {
+			return err
+		}
+		next.after = addressKey(users[len(users)-1].EmailAddress)
+		im := &importer{s: m.s, tx: tx, batch: &next.batch, now: m.s.now(), due: m.due}
+		n, err := im.turnRound(ctx, users, m.turn, m.records)
+		next.users, next.due = m.users+n, im.due
+		return err
+	})
+	if err == nil {
+		*m = next
+	}
+	return more, err
+}
+
+// end makes the batch one as others are.
+func (m *making) end(ctx context.Context) error {
+	return m.s.write(ctx, "reverse batch", func(tx *sql.Tx) error {
+		if err := m.goOn(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE batches SET removing = FALSE, made_of = NULL, made_at = NULL WHERE id = $1`, m.batch.ID); err != nil {
+			return err
+		}
+		im := &importer{s: m.s, tx: tx, batch: &m.batch, now: m.s.now(), due: m.due}
+		return im.finish(ctx)
+	})
 }
 
 func usersAfter(ctx context.Context, tx *sql.Tx, batchID int64, after string) (users []migration.User, err error) {
@@ -60,7 +198,7 @@ func usersAfter(ctx context.Context, tx *sql.Tx, batchID int64, after string) (u
 		u, err := scanUser(rows)
 		users = append(users, u)
 		return err
-	}, listUsers, batchID, after, askAtOnce, "")
+	}, listUsers, batchID, after, turnedAtOnce, "")
 	return users, err
 }
 
@@ -101,9 +239,6 @@ func (im *importer) turnRound(ctx context.Context, users []migration.User, turn 
 	}
 	return len(turned), nil
 }
-
-// recordsAtOnce is of how many users the records are in memory together.
-const recordsAtOnce = 50
 
 func (im *importer) turnRecords(ctx context.Context, before []int64, now map[int64]int64,
 	records func([]migration.FolderRecord) ([]migration.FolderRecord, error),
