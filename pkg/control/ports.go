@@ -115,6 +115,7 @@ type Users interface {
 	UserByID(ctx context.Context, id int64) (migration.User, error)
 	ListUsers(ctx context.Context, batchID int64, f migration.UserFilter, after string, limit int) ([]migration.User, error)
 	ChangeUser(ctx context.Context, id int64, change func(*migration.User) error) (migration.User, error)
+	StopUser(ctx context.Context, id int64) (migration.User, error)
 	RemoveUser(ctx context.Context, id int64) error
 	ResetUser(ctx context.Context, id int64) error
 	LeaseOfUser(ctx context.Context, userID int64) (migration.Lease, bool, error)

@@ -150,35 +150,22 @@ func due(u *migration.User, now time.Time) {
 
 // StopUser stops one user; a pass under way ends at its next window.
 func (c *Control) StopUser(ctx context.Context, a Actor, org, batch, email string) (migration.User, error) {
-	_, u, err := c.enterUser(ctx, a, org, batch, email, migration.Operator)
+	b, u, err := c.enterUser(ctx, a, org, batch, email, migration.Operator)
 	if err != nil {
 		return migration.User{}, err
 	}
-	held := false
-	stop := func(_ migration.Batch, u *migration.User, _ time.Time) error {
-		switch {
-		case completed(u):
-			return fault(migration.Conflict, "%s is completed", u.EmailAddress)
-		case held || busy(u.UserState):
-			u.Stopping = true
-		default:
-			u.Status, u.NextRunAt, u.Stopping, u.PreflightFrom = migration.UserStopped, time.Time{}, false, ""
-		}
-		return nil
+	if b.Removing || u.Removing {
+		return migration.User{}, fault(migration.Conflict, "%s is being removed", email)
 	}
-	if _, held, err = c.store.LeaseOfUser(ctx, u.ID); err != nil {
-		return migration.User{}, fmt.Errorf("look for a pass of %s: %w", email, err)
+	if u, err = c.store.StopUser(ctx, u.ID); err != nil {
+		return migration.User{}, fmt.Errorf("stop %s: %w", email, err)
 	}
-	out, err := c.changeUser(ctx, a, org, batch, email, "user.stopped", stop)
-	if err != nil || held {
-		return out, err
+	if completed(&u) {
+		return migration.User{}, fault(migration.Conflict, "%s is completed", u.EmailAddress)
 	}
-	// A pass may have been admitted between the look and the change.
-	if _, held, err = c.store.LeaseOfUser(ctx, u.ID); err != nil || !held {
-		return out, err
-	}
-	u, err = c.store.ChangeUser(ctx, u.ID, func(u *migration.User) error { u.Stopping = true; return nil })
-	return u, err
+	c.audit(ctx, a, userEvent(b, u, "user.stopped"))
+	c.kick()
+	return u, nil
 }
 
 // CompleteUser asks for a last sync of one user, then no more.

@@ -45,7 +45,7 @@ func (s *session) namespaces(data *imap.NamespaceData) {
 		return strings.Compare(a.prefix, b.prefix)
 	})
 	for _, n := range s.others {
-		if !n.allowed {
+		if !n.allowed && s.account.Root == "" { // a root may lie in one of them
 			s.naming.Others = append(s.naming.Others, n.prefix)
 		}
 	}

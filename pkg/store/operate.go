@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
 // What operators ask of all users of a batch. A user whose lease is running is in
@@ -20,6 +22,13 @@ const (
 	stopWaiting = `UPDATE users SET status = CASE WHEN preflight_from = '' THEN 'Stopped' ELSE preflight_from END, preflight_from = '',
 		next_run_at = NULL WHERE batch_id = $1 AND NOT removing
 		AND status NOT IN ('Created', 'Stopped', 'Failed', 'NeedsCredentials', 'Completed', 'CompletedWithWarnings') AND NOT` + leased
+	// Of one user, whatever it waits for.
+	stopUser = `UPDATE users SET
+		status = CASE WHEN` + leased + ` THEN status ELSE 'Stopped' END,
+		stopping =` + leased + `,
+		preflight_from = CASE WHEN` + leased + ` THEN preflight_from ELSE '' END,
+		next_run_at = CASE WHEN` + leased + ` THEN next_run_at END
+		WHERE id = $1 AND NOT removing AND status NOT IN ('Completed', 'CompletedWithWarnings')`
 	restFailed = `UPDATE users SET next_run_at = NULL WHERE batch_id = $1 AND status = 'Failed' AND next_run_at IS NOT NULL`
 
 	// A user in the middle of a resync or a verify is due again when that ends: it has
@@ -92,6 +101,24 @@ func (s *Store) StopUsers(ctx context.Context, batchID int64) (int, error) {
 		stopping, err := execN(ctx, tx, stopRunning, batchID)
 		return stopped + stopping, err
 	})
+}
+
+// StopUser is StopUsers for one user, who is stopped also while it rests.
+func (s *Store) StopUser(ctx context.Context, id int64) (u migration.User, err error) {
+	err = s.write(ctx, "stop user", func(tx *sql.Tx) error {
+		if err := s.takeBatchOfUser(ctx, tx, id); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, freeLease+freeQueuedOfUser, id); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, stopUser, id); err != nil {
+			return err
+		}
+		u, err = oneUser(ctx, tx, "such user", ` WHERE id = $1`, id)
+		return err
+	})
+	return u, err
 }
 
 // SyncUsersNow makes users due that are synced or wait.

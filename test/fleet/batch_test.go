@@ -153,7 +153,7 @@ func (s *service) end(c *canaries, workers []*server) {
 	}
 
 	s.cli("batch", "delete", batchName, "--force", "--keep-report")
-	for _, table := range []string{"batches", "users", "items", "receipts", "records", "journal"} {
+	for _, table := range []string{"batches", "users", "items", "receipts", "records", "journal", "preflights"} {
 		if n := s.count("SELECT COUNT(*) FROM " + table); n != 0 {
 			t.Errorf("%d rows are left in %s", n, table)
 		}
@@ -182,9 +182,9 @@ func (s *service) end(c *canaries, workers []*server) {
 func (s *service) knownTables() {
 	s.t.Helper()
 	known := []string{
-		"batches", "users", "items", "receipts", "records", "journal", // empty
+		"batches", "users", "items", "receipts", "records", "journal", "preflights", // empty
 		"orgs", "tokens", "events", "idempotency", "endpoints", "leases", "lease_tokens", "usage", "reports", "chores",
-		"workers", "endpoint_traffic", "notified", "webhooks", "deliveries",
+		"workers", "endpoint_traffic", "endpoint_scope", "notified", "webhooks", "deliveries",
 	}
 	for _, row := range s.query(`SELECT name FROM sqlite_master WHERE type = 'table'`) {
 		name, _ := row[0].(string)
