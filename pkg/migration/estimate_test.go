@@ -72,7 +72,8 @@ func TestEstimateOfABatch(t *testing.T) {
 			36 * time.Hour, 37 * time.Hour, 10, "10 mailboxes at once, and endpoint old gives 4000000000 bytes a day",
 		},
 		{
-			"bytes a day of one mailbox", Workload{Mailboxes: 100, Messages: 100_000, Bytes: 10e9, LargestMessages: 50_000, LargestBytes: 5e9, DailyBytes: 500e6},
+			"bytes a day of one mailbox",
+			Workload{Mailboxes: 100, Messages: 100_000, Bytes: 10e9, LargestMessages: 50_000, LargestBytes: 5e9, DailyBytes: 500e6},
 			50, 0, &pilot, nil,
 			9 * oneDay, 9 * oneDay, 50, "the largest mailbox, of which 500000000 bytes may move in a day",
 		},
