@@ -16,6 +16,7 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/control"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/store"
+	"github.com/mailhaul/mailhaul/pkg/store/storetest"
 	"github.com/mailhaul/mailhaul/pkg/vault"
 	"github.com/mailhaul/mailhaul/test/servers"
 )
@@ -31,7 +32,7 @@ var owner = control.Actor{Role: migration.Owner}
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	return newOfficeOn(t, "sqlite://"+filepath.Join(t.TempDir(), "m.db"))
+	return newOfficeOn(t, storetest.SQLite(t, filepath.Join(t.TempDir(), "m.db")))
 }
 
 func newOfficeOn(t *testing.T, database string) *office {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/store"
+	"github.com/mailhaul/mailhaul/pkg/store/storetest"
 )
 
 // fakeQueue keeps tasks in memory.
@@ -44,7 +45,7 @@ func (q *fakeQueue) Capacity(context.Context) (int, error) { return q.capacity, 
 // newStore is a store with one started batch of n users that are due.
 func newStore(t *testing.T, n int) *store.Store {
 	t.Helper()
-	db, err := store.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "m.db"))
+	db, err := store.Open(t.Context(), storetest.SQLite(t, filepath.Join(t.TempDir(), "m.db")))
 	must(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	org, err := db.OrgByName(t.Context(), migration.DefaultOrg)

@@ -25,6 +25,7 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/httpapi"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/store"
+	"github.com/mailhaul/mailhaul/pkg/store/storetest"
 	"github.com/mailhaul/mailhaul/pkg/vault"
 )
 
@@ -56,7 +57,7 @@ func newEnvOver(t *testing.T, database string) *env {
 	t.Helper()
 	e := &env{t: t, dir: t.TempDir(), mail: &servers{}, log: &lockedBuffer{}, owner: bootstrap, kicks: make(chan struct{}, 1000)}
 	if database == "" {
-		database = "sqlite://" + filepath.Join(e.dir, "m.db")
+		database = storetest.SQLite(t, filepath.Join(e.dir, "m.db"))
 	}
 	var err error
 	if e.store, err = store.Open(t.Context(), database); err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/notify"
 	"github.com/mailhaul/mailhaul/pkg/store"
+	"github.com/mailhaul/mailhaul/pkg/store/storetest"
 	"github.com/mailhaul/mailhaul/test/mailsink"
 )
 
@@ -46,7 +47,7 @@ func newWorld(t *testing.T, smtp int) *world {
 	w := &world{T: t, now: time.Now().UTC().Add(time.Hour), answer: 200} // never before the store's own, however slow the machine
 	w.zap = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.Lock(zapcore.AddSync(&w.log)), zap.DebugLevel))
 	var err error
-	if w.store, err = store.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "m.db")); err != nil {
+	if w.store, err = store.Open(t.Context(), storetest.SQLite(t, filepath.Join(t.TempDir(), "m.db"))); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.store.Close() })

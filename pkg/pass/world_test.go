@@ -14,6 +14,7 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/mailsync"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 	"github.com/mailhaul/mailhaul/pkg/store"
+	"github.com/mailhaul/mailhaul/pkg/store/storetest"
 	"github.com/mailhaul/mailhaul/pkg/telemetry"
 )
 
@@ -42,7 +43,7 @@ func (clearVault) OfAdmin(e *migration.Endpoint) (migration.Secret, error) {
 
 func newWorld(t *testing.T, change func(w *world), users ...migration.User) *world {
 	t.Helper()
-	db, err := store.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "m.db"))
+	db, err := store.Open(t.Context(), storetest.SQLite(t, filepath.Join(t.TempDir(), "m.db")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -20,8 +21,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type opener func(t *testing.T) *Store
 
 func TestSQLite(t *testing.T) {
+	first := filepath.Join(t.TempDir(), "migrated.db")
+	s, err := Open(t.Context(), "sqlite://"+first)
+	if err == nil {
+		err = s.Close()
+	}
+	migrated, readErr := os.ReadFile(first) // once: it takes a good part of a second
+	if err = errors.Join(err, readErr); err != nil {
+		t.Fatal(err)
+	}
 	suite(t, func(t *testing.T) opener {
-		return openerOf("sqlite://" + filepath.Join(t.TempDir(), "a database ?#%.db"))
+		path := filepath.Join(t.TempDir(), "a database ?#%.db")
+		if err := os.WriteFile(path, migrated, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return openerOf("sqlite://" + path)
 	})
 }
 
