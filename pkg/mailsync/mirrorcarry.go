@@ -69,9 +69,9 @@ func (p *pass) countDeletions(t migration.Tally) {
 }
 
 // deleteCopies deletes the copies of the messages in forget that are to go, and forgets
-// all of these messages.
+// all of these messages, piece by piece: whatever ends it, what is gone at the target is
+// not believed to be there, and is copied again should the source bring it back.
 func (p *lane) deleteCopies(ctx context.Context, s *suspect, forget mailbox.UIDSet) error {
-	var done mailbox.UIDSet
 	for part := range slices.Chunk(slices.Collect(forget.All()), deletedAtOnce) {
 		set := mailbox.NewUIDSet(part...)
 		if err := p.proveGone(ctx, s, set); err != nil {
@@ -86,26 +86,22 @@ func (p *lane) deleteCopies(ctx context.Context, s *suspect, forget mailbox.UIDS
 		if err := p.expunge(ctx, s, mailbox.NewUIDSet(copies...)); err != nil {
 			return err
 		}
-		done = done.Union(set)
 		p.countDeletions(migration.Tally{Deleted: int64(len(copies)), KeptAtTarget: set.Intersect(s.plan.keep).Len()})
-		if err := p.store(ctx, migration.Window{Tally: p.tallyNow()}); err != nil {
+		s.rec.uids.remove(set)
+		s.rec.stale = true
+		w, err := s.rec.window(p.tallyNow())
+		if err == nil {
+			err = p.store(ctx, w)
+		}
+		if err != nil {
 			return err
 		}
+		failpoint.Reach(failpoint.Forgotten)
 		if p.committed(); p.hasYielded() {
-			break
+			return nil
 		}
 	}
-	if len(done) == 0 {
-		return nil
-	}
-	s.rec.uids.remove(done)
-	s.rec.stale = true
-	w, err := s.rec.window(p.tallyNow())
-	if err == nil {
-		err = p.store(ctx, w)
-	}
-	failpoint.Reach(failpoint.Forgotten)
-	return err
+	return nil
 }
 
 // proveGone asks the source for exactly these messages. That it shows one of them, or
