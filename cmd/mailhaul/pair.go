@@ -80,7 +80,8 @@ func (p *pairFlags) pair(g *global) (app.Pair, error) {
 	if source.Namespaces, err = migration.CheckNamespaces(p.namespaces); err != nil {
 		return app.Pair{}, usageError(fmt.Errorf("--namespaces: %w", err))
 	}
-	out := app.Pair{Source: source, Target: target, StateFile: p.state, Include: p.include, Exclude: p.exclude, MapFolders: p.mapFolders}
+	out := app.Pair{Source: source, Target: target, StateFile: p.state}
+	out.Include, out.Exclude, out.MapFolders = p.include, p.exclude, p.mapFolders
 	if problems := migration.FolderRuleProblems(p.mapFolders); problems != nil {
 		return out, usageError(fmt.Errorf("--map-folder: %s", strings.Join(problems, "\n  ")))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/imapmail"
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
@@ -19,12 +18,7 @@ type Pair struct {
 	// StateFile keeps the records from pass to pass; "": they are forgotten, and the
 	// next pass recognises by itself what is at the target.
 	StateFile string
-	Include   []string
-	Exclude   []string
-	// MapFolders are as in mailsync.Job.
-	MapFolders []migration.FolderRule
-	// Since and Before are as in mailsync.Job.
-	Since, Before time.Time
+	mailsync.Selection
 	// TLS is the base of both sides' configuration; nil: the system's authorities.
 	TLS *tls.Config
 
@@ -50,7 +44,7 @@ func (p Pair) Sync(ctx context.Context) (out mailsync.Outcome, err error) {
 	source, target := p.openers()
 	return mailsync.Run(ctx, mailsync.Job{
 		Source: source, Target: target, Records: records,
-		Include: p.Include, Exclude: p.Exclude, MapFolders: p.MapFolders, Since: p.Since, Before: p.Before,
+		Selection:      p.Selection,
 		MaxMessageSize: p.MaxMessageSize, NewestFirst: p.NewestFirst, DryRun: p.DryRun, Observe: p.Observe,
 		Connections: p.Connections, Mirror: p.Mirror, ConfirmedDeletions: p.ConfirmedDeletions,
 	})
@@ -65,8 +59,7 @@ func (p Pair) Verify(ctx context.Context) (out migration.Receipt, err error) {
 	defer func() { err = errors.Join(err, done()) }()
 	source, target := p.openers()
 	return mailsync.Verify(ctx, mailsync.VerifyJob{
-		Source: source, Target: target, Records: records, Include: p.Include, Exclude: p.Exclude,
-		MapFolders: p.MapFolders, Since: p.Since, Before: p.Before,
+		Source: source, Target: target, Records: records, Selection: p.Selection,
 	})
 }
 

@@ -152,7 +152,7 @@ func TestVerifyOfATime(t *testing.T) {
 	p.job.Since = year(2024)
 	p.mustRun()
 	verify := func(records mailsync.Records, since time.Time) migration.Receipt {
-		r, err := mailsync.Verify(t.Context(), mailsync.VerifyJob{Source: p.source.Open, Target: p.target.Open, Records: records, Since: since})
+		r, err := mailsync.Verify(t.Context(), mailsync.VerifyJob{Source: p.source.Open, Target: p.target.Open, Records: records, Selection: mailsync.Selection{Since: since}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,7 @@ func TestTwoFoldersThatARuleMakesOneAreLeftOut(t *testing.T) {
 		t.Fatalf("at the target %q", got)
 	}
 	verify := func() migration.Receipt {
-		r, err := mailsync.Verify(t.Context(), mailsync.VerifyJob{Source: p.source.Open, Target: p.target.Open, Records: p.records, MapFolders: p.job.MapFolders})
+		r, err := mailsync.Verify(t.Context(), mailsync.VerifyJob{Source: p.source.Open, Target: p.target.Open, Records: p.records, Selection: p.job.Selection})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,10 +20,9 @@ type Records interface {
 	Commit(ctx context.Context, w migration.Window) error
 }
 
-// Job is one pass over one mailbox pair.
-type Job struct {
-	Source, Target mailbox.Opener
-	Records        Records
+// Selection is what of the source is carried, and where to. A pass, a verify and a preflight
+// of one mailbox pair have to be given the same.
+type Selection struct {
 	// Include and Exclude are names, globs (*, ?) and tokens such as #Junk#.
 	Include, Exclude []string
 	// MapFolders say where source folders go that no record has elsewhere; the first that
@@ -35,11 +34,18 @@ type Job struct {
 	// Shown is how many messages the source shows of a folder at most; a folder that has
 	// as many is told. 0: all.
 	Shown int64
-	// MaxMessageSize in bytes; larger ones are skipped. 0: the target's own limit.
-	MaxMessageSize int64
 	// Since and Before limit what is carried to messages of that time (INTERNALDATE), the
 	// one included, the other not; zero: any.
 	Since, Before time.Time
+}
+
+// Job is one pass over one mailbox pair.
+type Job struct {
+	Source, Target mailbox.Opener
+	Records        Records
+	Selection
+	// MaxMessageSize in bytes; larger ones are skipped. 0: the target's own limit.
+	MaxMessageSize int64
 	// Again offers messages once more that earlier passes skipped, for whatever reason:
 	// somebody says that it is mended.
 	Again bool

@@ -16,14 +16,10 @@ import (
 
 // PreflightJob looks at one mailbox pair before anything is copied.
 type PreflightJob struct {
-	Source, Target   mailbox.Opener
-	Records          Records // nil: none
-	Include, Exclude []string
-	LeaveOut         []string               // as in Job
-	Shown            int64                  // as in Job
-	MapFolders       []migration.FolderRule // as in Job
-	Since, Before    time.Time              // as in Job
-	MaxMessageSize   int64                  // as in Job
+	Source, Target mailbox.Opener
+	Records        Records // nil: none
+	Selection
+	MaxMessageSize int64 // as in Job
 	// AppendLimit is the largest message that the target is known to take where it does
 	// not tell itself; 0: nothing is known.
 	AppendLimit int64
@@ -63,11 +59,7 @@ type preflight struct {
 }
 
 func (f *preflight) run(ctx context.Context) error {
-	job := Job{
-		Source: f.job.Source, Target: f.job.Target, Records: f.job.Records, Include: f.job.Include, Exclude: f.job.Exclude,
-		LeaveOut: f.job.LeaveOut, Shown: f.job.Shown,
-		MapFolders: f.job.MapFolders, Since: f.job.Since, Before: f.job.Before,
-	}
+	job := Job{Source: f.job.Source, Target: f.job.Target, Records: f.job.Records, Selection: f.job.Selection}
 	if job.Records == nil {
 		job.Records = NewMemoryRecords()
 	}

@@ -64,7 +64,7 @@ func TestFoldersLeftOutByDefault(t *testing.T) {
 				t.Errorf("carried %q, want %q", got, tt.carried)
 			}
 			r, err := mailsync.Verify(t.Context(), mailsync.VerifyJob{
-				Source: p.source.Open, Target: p.target.Open, Records: p.records, Include: tt.include, Exclude: tt.exclude, LeaveOut: leave,
+				Source: p.source.Open, Target: p.target.Open, Records: p.records, Selection: mailsync.Selection{Include: tt.include, Exclude: tt.exclude, LeaveOut: leave},
 			})
 			if err != nil || r.Missing+r.FoldersMissing+r.Extra != 0 {
 				t.Errorf("verify: %+v, %v", r, err)

@@ -18,12 +18,9 @@ import (
 
 // VerifyJob compares two mailboxes.
 type VerifyJob struct {
-	Source, Target   mailbox.Opener
-	Records          Records // nil: none
-	Include, Exclude []string
-	LeaveOut         []string               // as in Job
-	MapFolders       []migration.FolderRule // as in Job
-	Since, Before    time.Time              // as in Job
+	Source, Target mailbox.Opener
+	Records        Records // nil: none
+	Selection
 }
 
 // copyOf is what verify keeps of one message: a digest each, whatever its size.
@@ -72,7 +69,7 @@ type stray struct {
 }
 
 func (v *verifier) run(ctx context.Context) error {
-	job := Job{Source: v.job.Source, Target: v.job.Target, Records: v.job.Records, Include: v.job.Include, Exclude: v.job.Exclude, LeaveOut: v.job.LeaveOut, MapFolders: v.job.MapFolders}
+	job := Job{Source: v.job.Source, Target: v.job.Target, Records: v.job.Records, Selection: v.job.Selection}
 	if job.Records == nil {
 		job.Records = NewMemoryRecords()
 	}

@@ -14,10 +14,8 @@ func (p *pass) preflight(ctx context.Context) error {
 	defer end()
 	found, err := p.r.Engine.Preflight(ctx, mailsync.PreflightJob{
 		Source: p.source.open, Target: p.target.open,
-		Records: records{p.r.Store, p.lease.Token, p.log},
-		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders, MapFolders: p.batch.MapFolders,
-		LeaveOut: p.leaveOut(), Shown: p.shown(),
-		Since: p.batch.MailSince, Before: p.batch.MailBefore,
+		Records:        records{p.r.Store, p.lease.Token, p.log},
+		Selection:      p.selection(),
 		MaxMessageSize: p.batch.MaxMessageSize, AppendLimit: p.r.AppendLimit(p.target.endpoint.Preset),
 	})
 	if cause := context.Cause(ctx); err != nil && cause != nil {

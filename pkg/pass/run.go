@@ -206,9 +206,8 @@ func (p *pass) sync(ctx context.Context) error {
 	out, err := p.r.Engine.Run(ctx, mailsync.Job{
 		Source: p.source.open, Target: p.target.open,
 		Records: records{p.r.Store, p.lease.Token, p.log}, Unsettled: p.lease.Unsettled && p.newHere(),
-		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders, LeaveOut: p.leaveOut(), Shown: p.shown(), MapFolders: p.batch.MapFolders,
-		Yield: p.yield, Stop: stop, Observe: p.counted.observe, Budget: p.r.Budget, Settle: p.r.Settle,
-		Since: p.batch.MailSince, Before: p.batch.MailBefore,
+		Selection: p.selection(),
+		Yield:     p.yield, Stop: stop, Observe: p.counted.observe, Budget: p.r.Budget, Settle: p.r.Settle,
 		Mirror: p.batch.Deletions == migration.Mirror, ConfirmedDeletions: p.user.DeletionsConfirmed,
 		Again: p.user.Again, MaxMessageSize: p.batch.MaxMessageSize, MaxSkipped: p.batch.BadItemLimit, NewestFirst: p.batch.NewestFirst,
 		Connections:   min(p.source.endpoint.ConnectionsPerMailbox, p.target.endpoint.ConnectionsPerMailbox),
@@ -265,9 +264,8 @@ func (p *pass) verify(ctx context.Context) error {
 	defer end()
 	receipt, err := p.r.Engine.Verify(ctx, mailsync.VerifyJob{
 		Source: p.source.open, Target: p.target.open,
-		Records: records{p.r.Store, p.lease.Token, p.log},
-		Include: p.batch.IncludeFolders, Exclude: p.batch.ExcludeFolders, LeaveOut: p.leaveOut(), MapFolders: p.batch.MapFolders,
-		Since: p.batch.MailSince, Before: p.batch.MailBefore,
+		Records:   records{p.r.Store, p.lease.Token, p.log},
+		Selection: p.selection(),
 	})
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause

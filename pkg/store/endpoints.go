@@ -84,12 +84,8 @@ func (s *Store) UpdateEndpoint(ctx context.Context, e *migration.Endpoint) error
 func (s *Store) ChangeEndpoint(ctx context.Context, orgID, id int64, change func(*migration.Endpoint) error) (e migration.Endpoint, err error) {
 	err = s.write(ctx, "change endpoint", func(tx *sql.Tx) error {
 		var err error
-		e, err = scanEndpoint(tx.QueryRowContext(ctx, selectEndpoint+` WHERE org_id = $1 AND id = $2`+s.dialect.forUpdate, orgID, id))
-		if errors.Is(err, sql.ErrNoRows) {
-			return notFound("there is no such endpoint")
-		}
-		if err != nil {
-			return fmt.Errorf("find endpoint: %w", err)
+		if e, err = s.endpointToChange(ctx, tx, orgID, id); err != nil {
+			return err
 		}
 		if err := change(&e); err != nil {
 			return err
@@ -103,6 +99,18 @@ func (s *Store) ChangeEndpoint(ctx context.Context, orgID, id int64, change func
 		return e, err
 	}
 	return e, s.rouse(ctx, id)
+}
+
+// endpointToChange reads an endpoint of an organisation, and keeps other changes off.
+func (s *Store) endpointToChange(ctx context.Context, tx *sql.Tx, orgID, id int64) (migration.Endpoint, error) {
+	e, err := scanEndpoint(tx.QueryRowContext(ctx, selectEndpoint+` WHERE org_id = $1 AND id = $2`+s.dialect.forUpdate, orgID, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return e, notFound("there is no such endpoint")
+	}
+	if err != nil {
+		return e, fmt.Errorf("find endpoint: %w", err)
+	}
+	return e, nil
 }
 
 // EndpointByName finds an endpoint of an organisation.

@@ -49,12 +49,8 @@ func readScope(ctx context.Context, q querier, endpointID int64, size *int) ([]s
 func (s *Store) ChangeScope(ctx context.Context, orgID, id int64, change func([]string) ([]string, error)) (e migration.Endpoint, err error) {
 	err = s.write(ctx, "change the scope", func(tx *sql.Tx) error {
 		var err error
-		e, err = scanEndpoint(tx.QueryRowContext(ctx, selectEndpoint+` WHERE org_id = $1 AND id = $2`+s.dialect.forUpdate, orgID, id))
-		if errors.Is(err, sql.ErrNoRows) {
-			return notFound("there is no such endpoint")
-		}
-		if err != nil {
-			return fmt.Errorf("find endpoint: %w", err)
+		if e, err = s.endpointToChange(ctx, tx, orgID, id); err != nil {
+			return err
 		}
 		list, err := readScope(ctx, tx, id, e.ScopeSize)
 		if err != nil {
