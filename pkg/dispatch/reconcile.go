@@ -89,7 +89,7 @@ func (r *reconciler) takeOver(ctx context.Context, l migration.Lease) error {
 	if err != nil {
 		return err
 	}
-	next := migration.TakeOver(user.ID, user.UserState, progress, died, migration.Schedule{Interval: batch.ResyncInterval}, time.Now().UTC())
+	next := migration.TakeOver(user.ID, user.UserState, l.Kind, progress, died, migration.Schedule{Interval: batch.ResyncInterval}, time.Now().UTC())
 	err = r.store.Release(ctx, l.Token, true, next)
 	if errors.Is(err, migration.ErrLeaseLost) {
 		return nil // another dispatcher was first, or the worker has ended the pass

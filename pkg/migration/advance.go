@@ -49,8 +49,11 @@ const (
 // Advance returns the user's next state after a pass. It is pure: what an operator
 // asked meanwhile is in s.
 func Advance(userID int64, s UserState, r Result, sch Schedule, now time.Time) UserState {
-	if r.Kind == Preflighting {
+	switch r.Kind {
+	case Preflighting:
 		return afterPreflight(s, r, sch, now)
+	case Verify:
+		return afterVerify(userID, s, r, sch, now)
 	}
 	n := s
 	n.Yielded = false
@@ -63,24 +66,22 @@ func Advance(userID int64, s UserState, r Result, sch Schedule, now time.Time) U
 	if r.LoggedIn {
 		n.LoggedInAt = now
 	}
-	if r.Kind != Verify {
-		afterDeletions(&n, r)
-	}
+	afterDeletions(&n, r)
 	switch {
 	case s.Removing:
 		n.Status = UserRemoving
 	case s.Stopping:
-		n.Status, n.Stopping = UserStopped, false
+		n.stop()
 	case r.Fault != nil:
 		afterFault(userID, &n, r.Fault, sch, now)
+		if n.Status == UserFailed && n.Kind() == Verify && !n.FirstSyncedAt.IsZero() { // asked in the middle of this pass, or before it
+			n.NextRunAt = now
+		}
 	case r.Yielded && r.Rest != nil:
 		n.Status, n.Yielded, n.NextRunAt = UserWaiting, true, r.Rest.Until
 		n.Code, n.Reason = r.Rest.Code, r.Rest.Reason
 	case r.Yielded:
 		n.Status, n.Yielded, n.NextRunAt = UserQueued, true, now
-	case r.Kind == Verify:
-		n.Status, n.VerifyDue = UserSynced, false
-		n.NextRunAt = NextSync(userID, sch.Interval, now)
 	default:
 		if n.FirstSyncedAt.IsZero() {
 			n.FirstSyncedAt = now
@@ -95,7 +96,7 @@ func Advance(userID int64, s UserState, r Result, sch Schedule, now time.Time) U
 		}
 		n.Status = UserSynced
 		n.NextRunAt = NextSync(userID, sch.Interval, now)
-		if n.Again { // asked in the middle of this pass
+		if n.Again || n.VerifyDue { // asked in the middle of this pass
 			n.NextRunAt = now
 		}
 		if s.Completing { // asked in the middle of this pass
@@ -132,18 +133,14 @@ func afterFault(userID int64, n *UserState, f *Fault, sch Schedule, now time.Tim
 			n.FailingSince = now
 		}
 		if now.Sub(n.FailingSince) >= giveUpAfter {
-			n.Status, n.NextRunAt = UserFailed, NextSync(userID, sch.Interval, now)
+			n.Status, n.NextRunAt = UserFailed, n.triedAgain(userID, sch, now)
 			return
 		}
 		n.Status, n.NextRunAt = UserWaiting, now.Add(max(Backoff(n.Attempts), f.RetryAfter))
 	case Wait:
 		n.Status, n.NextRunAt = UserWaiting, now.Add(WaitFor(f))
 	default:
-		n.Status = UserFailed
-		if f.Code == NeedsDecision {
-			// All mail is carried; it goes on being so until somebody decides.
-			n.NextRunAt = NextSync(userID, sch.Interval, now)
-		}
+		n.Status, n.NextRunAt = UserFailed, n.triedAgain(userID, sch, now)
 		if f.Code == AuthFailed {
 			n.Status = UserNeedsCredentials
 			if !n.LoggedInAt.IsZero() && now.Sub(n.LoggedInAt) < trustLogin {
@@ -151,6 +148,30 @@ func afterFault(userID int64, n *UserState, f *Fault, sch Schedule, now time.Tim
 			}
 			n.LoggedInAt = time.Time{} // once
 		}
+	}
+}
+
+// triedAgain is when a user that failed is synced all the same; zero: not by itself.
+func (s *UserState) triedAgain(userID int64, sch Schedule, now time.Time) time.Time {
+	// Where somebody has to decide all mail is carried, and goes on being so until then.
+	if s.Code.Class() == Retry || s.Code == NeedsDecision {
+		return NextSync(userID, sch.Interval, now)
+	}
+	return time.Time{}
+}
+
+// stop is what an operator's stop makes of a user whose pass has ended. Why it failed is
+// told on where that pass was to look alone.
+func (s *UserState) stop() {
+	s.Stopping, s.NextRunAt = false, time.Time{}
+	switch {
+	case s.PreflightFrom != "":
+		s.backFromPreflight()
+		if s.Status == UserCreated {
+			s.Status = UserStopped
+		}
+	case s.Status != UserFailed:
+		s.Status, s.Code, s.Reason = UserStopped, "", ""
 	}
 }
 
@@ -174,9 +195,9 @@ func Backoff(n int) time.Duration {
 
 // TakeOver returns the user's state after its pass died without a word: it is due
 // again at once and no attempt counts, unless too many have died so in a row.
-// progress is whether the dead pass had committed a window, died how many workers have
-// died lately, this one among them.
-func TakeOver(userID int64, s UserState, progress bool, died int, sch Schedule, now time.Time) UserState {
+// kind is the dead pass's, progress whether it had committed a window, died how many
+// workers have died lately, this one among them.
+func TakeOver(userID int64, s UserState, kind PassKind, progress bool, died int, sch Schedule, now time.Time) UserState {
 	n := s
 	n.Takeovers++
 	if progress {
@@ -190,12 +211,20 @@ func TakeOver(userID int64, s UserState, progress bool, died int, sch Schedule, 
 	case s.Removing:
 		n.Status, n.NextRunAt = UserRemoving, time.Time{}
 	case s.Stopping:
-		n.Status, n.Stopping, n.NextRunAt, n.PreflightFrom = UserStopped, false, time.Time{}, ""
+		n.stop()
 	case n.Takeovers >= most:
-		n.Status, n.Code = UserFailed, Internal
-		n.Reason = fmt.Sprintf("%d workers in a row died on this mailbox without getting on", n.Takeovers)
-		n.NextRunAt = NextSync(userID, sch.Interval, now)
-		n.Takeovers, n.PreflightFrom = 0, ""
+		n.VerifyDue = s.VerifyDue && kind != Verify
+		if s.PreflightFrom == UserFailed || s.PreflightFrom == UserNeedsCredentials { // and says why
+			n.EndPreflight()
+			return n
+		}
+		if s.Status != UserFailed { // as during a verify, which does not hide why
+			n.Status, n.Code, n.PreflightFrom = UserFailed, Internal, ""
+			n.Reason = fmt.Sprintf("%d workers in a row died on this mailbox without getting on", n.Takeovers)
+		}
+		n.Takeovers, n.NextRunAt = 0, n.triedAgain(userID, sch, now)
+	case kind == Verify:
+		n.Status, n.NextRunAt = s.beforeVerify(), now
 	default:
 		n.Status, n.Yielded, n.NextRunAt = UserQueued, true, now
 	}

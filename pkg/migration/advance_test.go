@@ -157,14 +157,14 @@ func TestThreeTakeoversEndTheUser(t *testing.T) {
 	s := UserState{Status: UserSyncing}
 	sch := Schedule{Interval: dayLong}
 	for i := range 2 {
-		if s = TakeOver(7, s, false, i+1, sch, noon); s.Status != UserQueued || !s.NextRunAt.Equal(noon) || s.Attempts != 0 {
+		if s = TakeOver(7, s, FirstSync, false, i+1, sch, noon); s.Status != UserQueued || !s.NextRunAt.Equal(noon) || s.Attempts != 0 {
 			t.Fatalf("takeover %d: %+v", i+1, s)
 		}
 	}
-	if kept := TakeOver(7, s, true, 3, sch, noon); kept.Status != UserQueued || kept.Takeovers != 0 {
+	if kept := TakeOver(7, s, FirstSync, true, 3, sch, noon); kept.Status != UserQueued || kept.Takeovers != 0 {
 		t.Errorf("with progress: %+v", kept)
 	}
-	if s = TakeOver(7, s, false, 3, sch, noon); s.Status != UserFailed || s.Code != Internal {
+	if s = TakeOver(7, s, FirstSync, false, 3, sch, noon); s.Status != UserFailed || s.Code != Internal {
 		t.Errorf("the third without progress: %+v", s)
 	}
 }
@@ -175,11 +175,11 @@ func TestAccidentsAreNobodysDoing(t *testing.T) {
 	s := UserState{Status: UserSyncing}
 	sch := Schedule{Interval: dayLong}
 	for i := range 5 {
-		if s = TakeOver(7, s, false, i+2, sch, noon); s.Status != UserQueued {
+		if s = TakeOver(7, s, FirstSync, false, i+2, sch, noon); s.Status != UserQueued {
 			t.Fatalf("takeover %d, where another worker died: %+v", i+1, s)
 		}
 	}
-	if s = TakeOver(7, s, false, 7, sch, noon); s.Status != UserFailed || s.Code != Internal {
+	if s = TakeOver(7, s, FirstSync, false, 7, sch, noon); s.Status != UserFailed || s.Code != Internal {
 		t.Errorf("the sixth: %+v", s)
 	}
 }

@@ -21,7 +21,6 @@ func TestDeletionsAreAskedAboutUntilTheyAreDecided(t *testing.T) {
 		{"nobody answered, and the source looks right again", 40, 0, Result{Kind: Resync}, 0, 0, UserSynced, true},
 		{"it was confirmed, and the connection broke", 0, 40, lost, 0, 40, UserWaiting, true},
 		{"it was confirmed, and the pass yields", 0, 40, Result{Kind: Resync, Yielded: true}, 0, 40, UserQueued, true},
-		{"a verify answers nothing", 40, 0, Result{Kind: Verify}, 40, 0, UserSynced, true},
 		{"a verify uses nothing up", 0, 40, Result{Kind: Verify}, 0, 40, UserSynced, true},
 	} {
 		t.Run(x.name, func(t *testing.T) {

@@ -190,11 +190,7 @@ func afterPreflight(s UserState, r Result, sch Schedule, now time.Time) UserStat
 	case s.Removing:
 		n.Status, n.PreflightFrom = UserRemoving, ""
 	case s.Stopping:
-		n.backFromPreflight()
-		n.Stopping = false
-		if n.Status == UserCreated {
-			n.Status = UserStopped
-		}
+		n.stop()
 	case rejected:
 		n.Status, n.PreflightFrom, n.Code, n.Reason, n.LoggedInAt = UserNeedsCredentials, "", r.Fault.Code, r.Fault.Reason, time.Time{}
 	case s.PreflightFrom == "": // started meanwhile

@@ -167,7 +167,7 @@ func (s UserState) Kind() PassKind {
 	switch {
 	case s.PreflightFrom != "" && !s.Completing:
 		return Preflighting
-	case s.VerifyDue && !s.Completing:
+	case s.VerifyDue && !s.Completing && s.Status != UserQueued: // who is has a sync to come first
 		return Verify
 	case s.Completing:
 		return LastSync

@@ -29,7 +29,7 @@ func TestABatchsDeletionsReachTheEngine(t *testing.T) {
 		user, err := w.db.UserByEmail(t.Context(), w.batch.ID, "alice@new.example")
 		must(t, err)
 		_, err = w.db.ChangeUser(t.Context(), user.ID, func(u *migration.User) error {
-			u.Status, u.NextRunAt, u.DeletionsConfirmed = migration.UserQueued, w.batch.CreatedAt, n
+			u.Status, u.NextRunAt, u.DeletionsConfirmed, u.FirstSyncedAt = migration.UserQueued, w.batch.CreatedAt, n, w.batch.CreatedAt
 			return nil
 		})
 		must(t, err)
@@ -42,5 +42,16 @@ func TestABatchsDeletionsReachTheEngine(t *testing.T) {
 	if u.Status != migration.UserFailed || u.DeletionsAsked != 40 || u.DeletionsConfirmed != 0 || u.NextRunAt.IsZero() ||
 		!strings.HasSuffix(u.Reason, "mailhaul user confirm-deletions alice@new.example --batch b --confirm 40") {
 		t.Errorf("%+v", u.UserState)
+	}
+
+	// A verify finds both sides the same; what the sync asks is still to be decided.
+	_, err = w.db.VerifyUsers(t.Context(), w.batch.ID, w.batch.CreatedAt)
+	must(t, err)
+	after := w.run()
+	if after.Status != migration.UserFailed || after.Code != u.Code || after.Reason != u.Reason || after.DeletionsAsked != 40 || after.VerifyDue || after.NextRunAt.IsZero() {
+		t.Errorf("after a verify: %+v", after.UserState)
+	}
+	if told := w.events(); len(told) != 2 {
+		t.Errorf("told is %v, want the failure of each sync once", told)
 	}
 }

@@ -108,6 +108,9 @@ func (p *pass) events(user migration.User, next migration.UserState, now time.Ti
 	if !told || p.lease.Kind == migration.Preflighting && next.Status != migration.UserNeedsCredentials {
 		return nil
 	}
+	if p.lease.Kind == migration.Verify && next.Status == migration.UserFailed && user.Status == next.Status { // and told already
+		return nil
+	}
 	t := p.result.Tally
 	data := map[string]any{
 		"emailAddress": user.EmailAddress, "status": string(next.Status), "pass": string(p.lease.Kind),

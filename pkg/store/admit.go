@@ -109,7 +109,8 @@ const (
 		ON CONFLICT (mailbox) DO UPDATE SET token = excluded.token, state = excluded.state, org_id = excluded.org_id, user_id = excluded.user_id,
 			kind = excluded.kind, source_endpoint_id = excluded.source_endpoint_id, target_endpoint_id = excluded.target_endpoint_id
 		WHERE leases.state = 'free' RETURNING unsettled`
-	queueUser = `UPDATE users SET status = 'Queued', next_run_at = NULL WHERE id = $1 AND next_run_at <= $2 AND NOT removing`
+	// A user that failed shows it during its verify (turns 2 and 7) too.
+	queueUser = `UPDATE users SET status = CASE WHEN status = 'Failed' AND turn IN (2, 7) THEN status ELSE 'Queued' END, next_run_at = NULL WHERE id = $1 AND next_run_at <= $2 AND NOT removing`
 )
 
 // admit takes the lease of c's target mailbox, where it is free.

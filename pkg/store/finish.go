@@ -51,7 +51,7 @@ func (s *Store) Finish(ctx context.Context, token int64, next migration.UserStat
 			}
 		}
 		unsettled := h.Unsettled
-		if h.Kind != migration.Preflighting { // which sends nothing
+		if sends(h.Kind) {
 			unsettled = unsettledAfter(h.Unsettled, next)
 		}
 		return s.end(ctx, tx, h, asked(next, h.state, h.Kind, s.now()), totals, last, unsettled)
@@ -84,7 +84,7 @@ func (s *Store) Release(ctx context.Context, token int64, dead bool, next migrat
 				return err
 			}
 		}
-		return s.end(ctx, tx, h, next, h.totals, h.last, h.Unsettled || dead && h.Kind != migration.Preflighting)
+		return s.end(ctx, tx, h, next, h.totals, h.last, h.Unsettled || dead && sends(h.Kind))
 	})
 }
 
@@ -127,6 +127,11 @@ func (s *Store) end(ctx context.Context, tx *sql.Tx, h *holder, next migration.U
 	return err
 }
 
+// sends tells whether a pass of kind puts anything into the target.
+func sends(kind migration.PassKind) bool {
+	return kind != migration.Preflighting && kind != migration.Verify
+}
+
 // unsettledAfter tells whether something of a pass that ended with a word may still
 // reach the target. A pass in step has every answer. One that an operator or a fault
 // that may pass cut short may have left an APPEND without its answer: to wait for it
@@ -156,12 +161,13 @@ func asked(next, cur migration.UserState, kind migration.PassKind, now time.Time
 	}
 	if cur.VerifyDue && !next.VerifyDue && (kind == migration.FirstSync || kind == migration.Resync) {
 		next.VerifyDue = true
-		if next.Status == migration.UserSynced {
+		if next.Status == migration.UserSynced || next.Status == migration.UserFailed {
 			next.NextRunAt = now
 		}
 	}
-	if !cur.NextRunAt.IsZero() && next.Status == migration.UserSynced { // to be synced now
-		next.Status, next.NextRunAt = migration.UserQueued, cur.NextRunAt
+	retried := kind == migration.Verify && next.Status == migration.UserFailed
+	if !cur.NextRunAt.IsZero() && (next.Status == migration.UserSynced || retried) { // to be synced now
+		next.Status, next.NextRunAt, next.Code, next.Reason = migration.UserQueued, cur.NextRunAt, "", ""
 	}
 	if kind == migration.Preflighting && cur.PreflightFrom == "" { // started meanwhile
 		next.PreflightFrom, next.Yielded, next.Takeovers = "", false, 0

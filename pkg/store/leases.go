@@ -56,7 +56,7 @@ func claim(ctx context.Context, tx *sql.Tx, token int64, workerID string, beat i
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE users SET status = $2 WHERE id = $1 AND NOT removing`,
+	_, err = tx.ExecContext(ctx, `UPDATE users SET status = $2 WHERE id = $1 AND NOT removing AND status <> 'Failed'`,
 		l.UserID, string(migration.RunningStatus(l.Kind)))
 	return err
 }

@@ -209,7 +209,7 @@ func testPreflightsAndVerbs(t *testing.T, open opener) {
 	l = w.claim(leases[1])
 	u, err = w.s.UserByID(t.Context(), l.UserID)
 	w.ok(err)
-	w.ok(w.s.Release(t.Context(), l.Token, true, migration.TakeOver(u.ID, u.UserState, false, 1, migration.Schedule{}, noon)))
+	w.ok(w.s.Release(t.Context(), l.Token, true, migration.TakeOver(u.ID, u.UserState, l.Kind, false, 1, migration.Schedule{}, noon)))
 	if leases = w.admit(10); len(leases) != 1 || leases[0].Kind != migration.Preflighting || leases[0].Unsettled {
 		t.Fatalf("after a takeover: %+v", leases)
 	}

@@ -105,6 +105,8 @@ func suite(t *testing.T, place func(t *testing.T) opener) {
 		{"unsettled", testUnsettled},
 		{"asked meanwhile", testAskedMeanwhile},
 		{"finish", testFinish},
+		{"a verify hides nothing", testVerifyHidesNothing},
+		{"a verify settles nothing", testVerifySettlesNothing},
 		{"records", testRecords},
 		{"progress", testProgress},
 		{"usage", testUsage},
