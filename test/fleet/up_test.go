@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -38,10 +39,12 @@ func TestUpKilled(t *testing.T) {
 func (s *service) data() string { return filepath.Join(s.dir, "data") }
 
 // up starts `mailhaul up` on the test's data directory.
-func (s *service) up() *server {
+func (s *service) up(env ...string) *server {
 	s.t.Helper()
 	address := addr(servers.FreePort(s.t))
-	p := s.run("up", exec.Command(filepath.Join(bin, "mailhaul"), "up", "--data", s.data(), "--listen", address), "http://"+address)
+	cmd := exec.Command(filepath.Join(bin, "mailhaul"), "up", "--data", s.data(), "--listen", address)
+	cmd.Env = append(os.Environ(), env...)
+	p := s.run("up", cmd, "http://"+address)
 	s.api, s.token = p.url, strings.TrimSpace(string(read(s.t, filepath.Join(s.data(), "token"))))
 	return p
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -43,10 +44,14 @@ type Sink struct {
 	mails   []Mail
 	heard   []string // every line of every client, outside of messages
 	answers map[string][]string
+	held    int
 }
 
 // hangUp in the place of an answer closes the connection: the answer is lost.
 const hangUp = ""
+
+// Hold in the place of an answer is none: the client waits until it goes.
+const Hold = "hold"
 
 // New starts a server until the test ends.
 func New(t testing.TB, c Config) *Sink {
@@ -62,7 +67,8 @@ func New(t testing.TB, c Config) *Sink {
 }
 
 // Answer has the next commands of a verb (MAIL, RCPT, AUTH, DATA, or "." for the end of
-// a message) answered with words, one each; "" hangs up. A message is kept all the same.
+// a message) answered with words, one each; "" hangs up, Hold keeps it waiting. A message
+// is kept all the same.
 func (s *Sink) Answer(verb string, words ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,6 +81,9 @@ func (s *Sink) Mails() []Mail {
 	defer s.mu.Unlock()
 	return append([]Mail(nil), s.mails...)
 }
+
+// Held is how many clients were kept waiting.
+func (s *Sink) Held() int { s.mu.Lock(); defer s.mu.Unlock(); return s.held }
 
 // Heard is what clients have said, outside of messages.
 func (s *Sink) Heard() string { s.mu.Lock(); defer s.mu.Unlock(); return strings.Join(s.heard, "\n") }
@@ -143,10 +152,8 @@ func (c *client) serve() {
 		c.sink.mu.Unlock()
 		words, told := c.sink.next(verb)
 		switch {
-		case told && words == hangUp:
-			return
 		case told:
-			ok = c.say(words)
+			ok = c.told(words)
 		default:
 			ok = c.do(verb, line)
 		}
@@ -154,6 +161,21 @@ func (c *client) serve() {
 			return
 		}
 	}
+}
+
+// told says what a test wants to be said.
+func (c *client) told(words string) bool {
+	switch words {
+	case hangUp:
+		return false
+	case Hold:
+		c.sink.mu.Lock()
+		c.sink.held++
+		c.sink.mu.Unlock()
+		_, _ = io.Copy(io.Discard, c.in)
+		return false
+	}
+	return c.say(words)
 }
 
 // next is what a test wants to be said.
@@ -251,16 +273,13 @@ func (c *client) data() bool {
 	}
 	c.mail.Text = text.String()
 	words, told := c.sink.next(".")
-	if !told || words == hangUp || strings.HasPrefix(words, "2") {
+	if !told || words == hangUp || words == Hold || strings.HasPrefix(words, "2") {
 		c.sink.mu.Lock()
 		c.sink.mails = append(c.sink.mails, c.mail)
 		c.sink.mu.Unlock()
 	}
-	if told && words == hangUp {
-		return false
-	}
 	if told {
-		return c.say(words)
+		return c.told(words)
 	}
 	return c.say("250 kept")
 }
