@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -33,9 +34,16 @@ type checker struct {
 	ends
 	kind    csvimport.Kind
 	refused map[int][]csvimport.Problem // by line
+	pairs   map[[sha256.Size]byte]place // of an IMAP file, by its two mailboxes
 	dup     int                         // of them, because the mailbox is in another live batch
 	alien   int                         // of those, another organisation's
 	outside int                         // because the mailbox is not in an endpoint's scope
+}
+
+// place is where a pair of mailboxes was first.
+type place struct {
+	line    int
+	address string // folded
 }
 
 func (ch *checker) refuse(line int, column, reason string) {
@@ -50,7 +58,7 @@ func (ch *checker) refuse(line int, column, reason string) {
 //  2. Only where rows are refused for that, read it once more, so that all problems
 //     come in the order of the lines.
 func (c *Control) checkFile(ctx context.Context, b *migration.Batch, e ends, f File) (int, error) {
-	ch := &checker{ends: e, kind: csvimport.Kind(b.Type), refused: map[int][]csvimport.Problem{}}
+	ch := &checker{ends: e, kind: csvimport.Kind(b.Type), refused: map[int][]csvimport.Problem{}, pairs: map[[sha256.Size]byte]place{}}
 	var chunk []csvimport.Row
 	var failed error
 	ask := func() {
@@ -76,7 +84,7 @@ func (c *Control) checkFile(ctx context.Context, b *migration.Batch, e ends, f F
 
 // checkRows notes which of the rows are refused.
 func (c *Control) checkRows(ctx context.Context, b *migration.Batch, ch *checker, rows []csvimport.Row) error {
-	found, err := c.store.LiveMailboxes(ctx, b, addresses(rows))
+	found, err := c.store.LiveMailboxes(ctx, b, logins(rows))
 	if err != nil {
 		return fmt.Errorf("look for the mailboxes in other batches: %w", err)
 	}
@@ -84,20 +92,17 @@ func (c *Control) checkRows(ctx context.Context, b *migration.Batch, ch *checker
 	if err != nil {
 		return fmt.Errorf("look for the mailboxes in batches of the other direction: %w", err)
 	}
-	taken := make(map[string]string, len(found))
-	for email, batch := range found {
-		taken[foldAddress(email)] = batch
-	}
 	if err := c.checkScopes(ctx, ch, rows); err != nil {
 		return err
 	}
 	var lacking []csvimport.Row
 	for _, r := range rows {
-		if batch, is := taken[foldAddress(r.EmailAddress)]; is {
+		ch.pair(r)
+		if batch, is := found[r.EmailAddress]; is {
 			ch.elsewhere(r, batch, "is in the live batch %q already")
 		} else if batch, is := back[r.EmailAddress]; is {
 			ch.elsewhere(r, batch, "is moved the other way by the live batch %q, and each would copy the other's copies")
-		} else if ch.credentials(r, nil) != "" {
+		} else if len(ch.lacks(r, nil)) > 0 {
 			lacking = append(lacking, r)
 		}
 	}
@@ -106,8 +111,8 @@ func (c *Control) checkRows(ctx context.Context, b *migration.Batch, ch *checker
 		return err
 	}
 	for _, r := range lacking {
-		if reason := ch.credentials(r, known[foldAddress(r.EmailAddress)]); reason != "" {
-			ch.refuse(r.Line, "", reason)
+		for _, p := range ch.lacks(r, known[foldAddress(r.EmailAddress)]) {
+			ch.refuse(r.Line, p.Column, p.Reason)
 		}
 	}
 	return nil
@@ -175,17 +180,44 @@ func (ch *checker) elsewhere(r csvimport.Row, batch, how string) {
 	ch.refuse(r.Line, "", fmt.Sprintf("%s "+how+" (%s)", r.EmailAddress, batch, migration.DuplicateInOtherBatch))
 }
 
-// credentials says what is missing to log in on either side; of is the row's user in
-// the batch, or nil. Of the other kinds both sides are opened by administrators.
-func (ch *checker) credentials(r csvimport.Row, of *migration.User) string {
-	switch {
-	case ch.kind != csvimport.IMAP:
-	case !r.HasPassword && !ch.source.HasAdmin() && (of == nil || len(of.SourceSecret) == 0):
-		return fmt.Sprintf("no Password, and the source endpoint %q has no administrator", ch.source.Name)
-	case !r.HasTargetPassword && !ch.target.HasAdmin() && (of == nil || len(of.TargetSecret) == 0):
-		return fmt.Sprintf("no TargetPassword, and the target endpoint %q has no administrator", ch.target.Name)
+// lacks tells what is missing to log in on either side; of is the row's user in the
+// batch, or nil. Of the other kinds both sides are opened by administrators.
+func (ch *checker) lacks(r csvimport.Row, of *migration.User) (lacking []csvimport.Problem) {
+	if ch.kind != csvimport.IMAP {
+		return nil
 	}
-	return ""
+	if !r.HasPassword && !ch.source.HasAdmin() && (of == nil || len(of.SourceSecret) == 0) {
+		lacking = append(lacking, csvimport.Problem{Column: "Password", Reason: fmt.Sprintf("there is none, and the source endpoint %q has no administrator", ch.source.Name)})
+	}
+	if !r.HasTargetPassword && !ch.target.HasAdmin() && (of == nil || len(of.TargetSecret) == 0) {
+		lacking = append(lacking, csvimport.Problem{Column: "TargetPassword", Reason: fmt.Sprintf("there is none, and the target endpoint %q has no administrator", ch.target.Name)})
+	}
+	return lacking
+}
+
+// pair refuses a row whose two mailboxes are those of another row, by another address,
+// or are one: it would be copied onto itself.
+func (ch *checker) pair(r csvimport.Row) {
+	if ch.kind != csvimport.IMAP || r.EmailAddress == "" || r.UserName == "" {
+		return
+	}
+	u := migration.User{EmailAddress: r.EmailAddress, UserName: r.UserName, TargetUserName: r.TargetUserName, UserRoot: r.UserRoot, TargetRoot: r.TargetRoot}
+	login, root := u.Mailbox(migration.Source)
+	source := strings.ToLower(login) + "\n" + root
+	login, root = u.Mailbox(migration.Target)
+	target := strings.ToLower(login) + "\n" + root
+	if source == target && ch.source.System() == ch.target.System() {
+		ch.refuse(r.Line, "UserName", "source and target are the same mailbox")
+		return
+	}
+	key, address := sha256.Sum256([]byte(source+"\n"+target)), foldAddress(r.EmailAddress)
+	first, twice := ch.pairs[key]
+	switch {
+	case !twice:
+		ch.pairs[key] = place{r.Line, address}
+	case first.address != address: // else the reading has told
+		ch.refuse(r.Line, "TargetUserName", fmt.Sprintf("the same two mailboxes as in line %d", first.line))
+	}
 }
 
 // verdict makes the import's problems into an error with a code: that of the other

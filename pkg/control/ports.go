@@ -81,9 +81,9 @@ type Batches interface {
 	AddUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error)
 	// TryUsers answers what AddUsers would, and keeps nothing.
 	TryUsers(ctx context.Context, b *migration.Batch, users iter.Seq2[migration.User, error]) (migration.AddResult, error)
-	// LiveMailboxes answers which of the addresses are in another live batch, and its
-	// name: "" where it is another organisation's.
-	LiveMailboxes(ctx context.Context, b *migration.Batch, emails []string) (map[string]string, error)
+	// LiveMailboxes answers, by address, whose target mailbox is in another live batch,
+	// and its name: "" where it is another organisation's.
+	LiveMailboxes(ctx context.Context, b *migration.Batch, users []migration.User) (map[string]string, error)
 	// OppositeMailboxes answers likewise which of the users such a batch moves the other way.
 	OppositeMailboxes(ctx context.Context, b *migration.Batch, users []migration.User) (map[string]string, error)
 	BatchByName(ctx context.Context, orgID int64, name string) (migration.Batch, error)

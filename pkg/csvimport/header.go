@@ -31,7 +31,7 @@ func (h *header) read(line int, record []string, o Options, problems *Problems) 
 	place := map[string]int{}
 	for i, name := range record {
 		if first, twice := place[name]; twice && name != "" {
-			problems.add(line, name, fmt.Sprintf("the column is there twice (columns %d and %d)", first, i+1))
+			problems.add(line, quoted(name), fmt.Sprintf("the column is there twice (columns %d and %d)", first, i+1))
 			continue
 		}
 		place[name] = i + 1
@@ -63,18 +63,38 @@ func (h *header) read(line int, record []string, o Options, problems *Problems) 
 func (h *header) unknown(line, i int, name string, o Options, missing map[string]bool, problems *Problems) {
 	meant, sure := nearMiss(name, o.Kind, missing)
 	other := o.Kind.elsewhere(name)
+	shown := quoted(name)
 	switch {
 	case name == "":
 		problems.add(line, "", fmt.Sprintf("column %d has no name: delete it, or give it one", i+1))
 	case other != "" && !o.AllowUnknownColumns:
 		problems.add(line, name, fmt.Sprintf("no column of a batch of type %s, but of type %s: remove it, or give the batch that type", o.Kind, other))
 	case meant != nil && other == "" && (sure || meant.required || !o.AllowUnknownColumns):
-		problems.add(line, migration.Clean(name), fmt.Sprintf("unknown column: did you mean %s?", meant.name))
+		reason := fmt.Sprintf("unknown column: did you mean %s?", meant.name)
+		if strings.TrimSpace(name) == meant.name {
+			reason = fmt.Sprintf("unknown column: did you mean %s, without a space before or after it?", meant.name)
+		}
+		problems.add(line, shown, reason)
 		missing[meant.name] = false
 		h.at[i] = meant // its cells are looked through all the same
 	case !o.AllowUnknownColumns:
-		problems.add(line, migration.Clean(name), "unknown column: remove it, or allow unknown columns (--allow-unknown-columns)")
+		if shown == "" {
+			problems.add(line, "", fmt.Sprintf("column %d has a name of %s bytes: the first line must name the columns; is the encoding right?", i+1, thousands(int64(len(name)))))
+			return
+		}
+		problems.add(line, shown, "unknown column: remove it, or allow unknown columns (--allow-unknown-columns)")
 	}
+}
+
+// maxName is how long a column's name may be to be repeated. What is longer is no name,
+// but a part of the file, passwords and all: read in a wrong encoding, for one.
+const maxName = 64
+
+func quoted(name string) string {
+	if len(name) > maxName {
+		return ""
+	}
+	return migration.Clean(name)
 }
 
 // separator returns what the first line is separated by, 0 where that cannot be told,

@@ -179,6 +179,9 @@ func quoteReason(err *csv.ParseError) string {
 
 func (s *scanner) readHeader(in *csv.Reader) (goOn bool, err error) {
 	record, err := in.Read()
+	for err == nil && blank(record) {
+		record, err = in.Read()
+	}
 	line, _ := s.place(in, err)
 	if err != nil {
 		if errors.As(err, new(*csv.ParseError)) {

@@ -86,6 +86,8 @@ func TestProblems(t *testing.T) {
 		"empty":                 {"", "the file is empty"},
 		"only a mark":           {"\xef\xbb\xbf", "the file is empty"},
 		"only line ends":        {"\n\r\n\n", "the file is empty"},
+		"only blanks":           {"\n \n ,\n", "the file is empty"},
+		"blanks before":         {"\n , ,\n" + head + ",bob,p\n", "line 4: EmailAddress: empty: give the address of the mailbox"},
 		"only a header":         {head, "the file has a header but no rows"},
 		"semicolons":            {"EmailAddress;UserName;Password\na@b.c;a;p\n", "line 1: the file is separated by semicolons: save it with commas as separator"},
 		"semicolons and quotes": {`"EmailAddress";"UserName";"Password"` + "\n", "line 1: the file is separated by semicolons: save it with commas as separator"},
@@ -100,7 +102,7 @@ func TestProblems(t *testing.T) {
 		"near miss: typing":     {"EmailAdress,UserName,Pasword\n" + row, "line 1: EmailAdress: unknown column: did you mean EmailAddress?\nline 1: Pasword: unknown column: did you mean Password?"},
 		"near miss: other word": {"E-Mail,Login,Pwd\n" + row, "line 1: E-Mail: unknown column: did you mean EmailAddress?\nline 1: Login: unknown column: did you mean UserName?\nline 1: Pwd: unknown column: did you mean Password?"},
 		"near miss: and a row":  {"EmailAdress,UserName,Password\nann,,pw\n", "line 1: EmailAdress: unknown column: did you mean EmailAddress?\nline 2: EmailAddress: not an address: there is no @\nline 2: UserName: empty: give the login name at the source"},
-		"near miss: padded":     {"EmailAddress, UserName,Password\n" + row, "line 1: UserName: unknown column: did you mean UserName?"},
+		"near miss: padded":     {"EmailAddress, UserName,Password\n" + row, "line 1: UserName: unknown column: did you mean UserName, without a space before or after it?"},
 		"near miss: optional":   {"EmailAddress,UserName,Password,userRoot\nann@example.com,ann,pw,/\n", "line 1: userRoot: unknown column: did you mean UserRoot?"},
 		"missing":               {"EmailAddress,Telephone\nann@example.com,1\n", "line 1: Telephone: unknown column: remove it, or allow unknown columns (--allow-unknown-columns)\nline 1: UserName: the column is missing\nline 1: Password: the column is missing"},
 		"column twice":          {"EmailAddress,UserName,Password,UserName\nann@example.com,ann,pw,x\n", "line 1: UserName: the column is there twice (columns 2 and 4)"},
@@ -404,6 +406,8 @@ func TestNoProblemQuotesACell(t *testing.T) {
 	for _, file := range []string{
 		head + secret + ",u,p\n", head + "a@b.c,u," + secret + "\"x\n", head + "a@b.c,u," + secret + "\x01\n" + "a@b.c,u," + secret + "\r\n",
 		head + "a@b.c,u," + secret + ",x\n", "a@b.c,u," + secret + "\n", head + "a@b.c,u,\"" + secret + "\n", head + "a@b.c,u," + secret + "\xfc\n",
+		// In a wrong encoding a whole file may become one cell of its first line.
+		strings.Repeat("x", 60) + secret + ",UserName,Password\n", "UserName,UserName," + strings.Repeat(secret, 7) + "," + strings.Repeat(secret, 7) + "\n",
 	} {
 		if _, err := csvimport.Check(strings.NewReader(file), csvimport.Options{}, nil); err == nil || strings.Contains(err.Error(), secret) || strings.Contains(migration.AsFault(err).Error(), secret) {
 			t.Errorf("file:\n%s\ngot: %v", file, err)

@@ -119,15 +119,15 @@ func TestAllProblemsOfAFileAreToldAtOnce(t *testing.T) {
 		"near miss of a column": {"Email Address,UserName,Password,TargetPassword\na@example.com,a,x,y\n", 422, "CsvInvalid", []string{"1|Email Address|did you mean EmailAddress?"}},
 		"near miss, and rows that lack something": {
 			"EmailAdress,UserName,Pasword,TargetPassword\nnonsense,a,x,y\nb@example.com,b,,y\nc@example.com,c,x,\n", 422, "CsvInvalid",
-			[]string{"1|EmailAdress|did you mean EmailAddress?", "1|Pasword|did you mean Password?", "2|not an address", "3|no Password", "4|no TargetPassword"},
+			[]string{"1|EmailAdress|did you mean EmailAddress?", "1|Pasword|did you mean Password?", "2|not an address", "3| Password|there is none", "4|TargetPassword|there is none"},
 		},
 		"a column is missing, which is told once": {
 			"EmailAddress,UserName,TargetPassword\na@example.com,a,y\nb@example.com,b,y\n", 422, "CsvInvalid", []string{"1|Password|the column is missing"},
 		},
-		"semicolons":         {"EmailAddress;UserName;Password\na@example.com;a;x\n", 422, "CsvInvalid", []string{"1|semicolons", "2|no TargetPassword"}},
-		"not UTF-8":          {"EmailAddress,UserName,Password\n\xc4nn@example.com,a,x\n", 422, "CsvEncoding", []string{"2|looks like", "2|no TargetPassword"}},
+		"semicolons":         {"EmailAddress;UserName;Password\na@example.com;a;x\n", 422, "CsvInvalid", []string{"1|semicolons", "2|TargetPassword|there is none"}},
+		"not UTF-8":          {"EmailAddress,UserName,Password\n\xc4nn@example.com,a,x\n", 422, "CsvEncoding", []string{"2|looks like", "2|TargetPassword|there is none"}},
 		"empty":              {"", 422, "CsvInvalid", []string{"|"}},
-		"no target password": {"EmailAddress,UserName,Password\na@example.com,a,x\n", 422, "CsvInvalid", []string{"2|no TargetPassword"}},
+		"no target password": {"EmailAddress,UserName,Password\na@example.com,a,x\n", 422, "CsvInvalid", []string{"2|TargetPassword|there is none"}},
 		"rows of every kind": {
 			"EmailAddress,UserName,Password,TargetPassword\n" +
 				"nonsense,a,x,y\n" +
@@ -137,7 +137,16 @@ func TestAllProblemsOfAFileAreToldAtOnce(t *testing.T) {
 				"ann@example.com,ann,x,y\n" +
 				"f@example.com,f,x,y\n" +
 				"F@example.com,f,x,y\n", 422, "CsvInvalid",
-			[]string{"2|EmailAddress|not an address", "3|UserName|empty", "4|no Password", "5|", `6|in the live batch "pilot"`, "8|EmailAddress|the same user as in line 7"},
+			[]string{"2|EmailAddress|not an address", "3|UserName|empty", "4| Password|there is none", "5|", `6|in the live batch "pilot"`, "8|EmailAddress|the same user as in line 7"},
+		},
+		"no password at all": {"EmailAddress,UserName,Password,TargetPassword\na@example.com,a,,\n", 422, "CsvInvalid", []string{"2| Password|there is none", "2|TargetPassword|there is none"}},
+		"one pair of mailboxes by two addresses": {
+			"EmailAddress,UserName,Password,TargetUserName,TargetPassword\na@example.com,x,x,Y,y\nb@example.com,X,x,y,y\nA@example.com,x,x,y,y\n", 422, "CsvInvalid",
+			[]string{"3|TargetUserName|the same two mailboxes as in line 2", "4|EmailAddress|the same user as in line 2"},
+		},
+		"another batch's mailbox by another address": {
+			"EmailAddress,UserName,Password,TargetUserName,TargetPassword\na@example.com,x,x,ANN@example.com,y\nb@example.com,x,x,,y\n", 409, "DuplicateInOtherBatch",
+			[]string{`2|in the live batch "pilot"`},
 		},
 		"only mailboxes of another batch": {users, 409, "DuplicateInOtherBatch", []string{`2|"pilot"`, `3|"pilot"`, `4|"pilot"`}},
 	}
@@ -166,6 +175,18 @@ func TestAllProblemsOfAFileAreToldAtOnce(t *testing.T) {
 		})
 	}
 	e.as(op, "GET", inDefault+"/batches/second", nil, 404)
+}
+
+func TestAMailboxIsNotCopiedOntoItself(t *testing.T) {
+	e := newEnv(t)
+	op := e.token("default", migration.Operator)
+	e.endpoints(e.owner, "default")
+	const onto = `{"sourceEndpoint":"old","targetEndpoint":"old"}`
+	file := "EmailAddress,UserName,Password,TargetUserName,TargetPassword\na@example.com,A@example.com,x,,y\nb@example.com,b,x,c,y\n"
+	got := problems(e.upload(op, inDefault+"/batches?dryRun=true", onto, "onto.csv", file).json(t))
+	if len(got) != 1 || !says(got[0], "2|UserName|the same mailbox") {
+		t.Errorf("problems: %q", got)
+	}
 }
 
 // problems spells each as LINE COLUMN REASON.
@@ -271,7 +292,7 @@ func TestUsersAreAddedAndMended(t *testing.T) {
 	if got := a.json(t); a.status != 200 || got["created"] != 1.0 || got["updated"] != 1.0 || got["unchanged"] != 1.0 {
 		t.Fatalf("add users: %d %s", a.status, a.body)
 	}
-	if p := e.upload(op, inDefault+"/batches/pilot/users", "", "more.csv", "EmailAddress,UserName,Password\nnew@example.com,new,\n"); p.status != 422 || !strings.Contains(p.body, "no Password") {
+	if p := e.upload(op, inDefault+"/batches/pilot/users", "", "more.csv", "EmailAddress,UserName,Password\nnew@example.com,new,\n"); p.status != 422 || !strings.Contains(p.body, `"column":"Password","reason":"there is none`) {
 		t.Errorf("a new user without a password: %d %s", p.status, p.body)
 	}
 	if b := e.as(op, "GET", inDefault+"/batches/pilot", nil, 200); count(b, "queued") != 3 || count(b, "needsCredentials") != 1 {

@@ -142,14 +142,16 @@ func testDuplicates(t *testing.T, open opener) {
 	for _, tt := range []struct {
 		w    *world
 		want map[string]string
-	}{{a, map[string]string{"Ann@Example.org": "first"}}, {o, map[string]string{"Ann@Example.org": ""}}} {
-		live, err := s.LiveMailboxes(ctx, tt.w.plan("new", tt.w.source, tt.w.target), []string{"Ann@Example.org", "free@example.org"})
+	}{{a, map[string]string{"Ann@Example.org": "first", "cid@example.org": "first"}}, {o, map[string]string{"Ann@Example.org": "", "cid@example.org": ""}}} {
+		live, err := s.LiveMailboxes(ctx, tt.w.plan("new", tt.w.source, tt.w.target), []migration.User{
+			{EmailAddress: "Ann@Example.org"}, {EmailAddress: "free@example.org"}, {EmailAddress: "cid@example.org", TargetUserName: "Bob@example.org"},
+		})
 		a.ok(err)
 		if !maps.Equal(live, tt.want) {
 			t.Errorf("live for %s: %v, want %v", tt.w.org.Name, live, tt.want)
 		}
 	}
-	if live, _ := s.LiveMailboxes(ctx, first, []string{"ann@example.org"}); len(live) != 0 {
+	if live, _ := s.LiveMailboxes(ctx, first, []migration.User{{EmailAddress: "ann@example.org"}}); len(live) != 0 {
 		t.Errorf("a batch is in its own way: %v", live)
 	}
 	a.batchBetween("elsewhere", a.source, a.endpoint("third", 1, 1), due("ann@example.org"))

@@ -55,45 +55,54 @@ func duplicateQuery(same string) string {
 			ORDER BY CASE WHEN ob.org_id = $3 THEN 0 ELSE 1 END, n.email LIMIT 1`
 }
 
-// LiveMailboxes tells which of these target addresses are in another live batch: its
-// name, or "" where it is another organisation's. b may be one that is not stored
-// yet; its endpoints count.
-func (s *Store) LiveMailboxes(ctx context.Context, b *migration.Batch, emails []string) (map[string]string, error) {
+// LiveMailboxes tells which of these users, by address, have their target mailbox in
+// another live batch, by the address or by the login: its name, or "" where it is another
+// organisation's. b may be one that is not stored yet; its endpoints count.
+func (s *Store) LiveMailboxes(ctx context.Context, b *migration.Batch, users []migration.User) (map[string]string, error) {
 	e, err := hostsOf(ctx, s.r, b)
 	if err != nil {
 		return nil, fmt.Errorf("look for live mailboxes: %w", err)
 	}
 	live := map[string]string{}
-	for part := range slices.Chunk(emails, askAtOnce) {
-		asked := map[string][]string{}
-		args := []any{b.ID, e.target}
-		for _, e := range part {
-			k := addressKey(e)
-			if asked[k] == nil {
-				args = append(args, k)
+	for part := range slices.Chunk(users, askAtOnce) {
+		for column, key := range map[string]func(*migration.User) string{
+			"email_key":    func(u *migration.User) string { return addressKey(u.EmailAddress) },
+			"target_login": loginKey,
+		} {
+			if err := s.liveBy(ctx, b, e.target, column, key, part, live); err != nil {
+				return nil, fmt.Errorf("look for live mailboxes: %w", err)
 			}
-			asked[k] = append(asked[k], e)
-		}
-		err := each(ctx, s.r, func(rows *sql.Rows) error {
-			var key, batch string
-			var orgID int64
-			if err := rows.Scan(&key, &batch, &orgID); err != nil {
-				return err
-			}
-			if orgID != b.OrgID {
-				batch = ""
-			}
-			for _, e := range asked[key] {
-				if live[e] == "" { // a batch of the organisation's own says more
-					live[e] = batch
-				}
-			}
-			return nil
-		}, `SELECT o.email_key, ob.name, ob.org_id FROM users o`+liveElsewhere+`
-			AND o.batch_id <> $1 AND oe.host_key = $2 AND o.email_key IN (`+values(3, len(args)-2)+`)`, args...)
-		if err != nil {
-			return nil, fmt.Errorf("look for live mailboxes: %w", err)
 		}
 	}
 	return live, nil
+}
+
+// liveBy adds to live those of users whom a live user elsewhere equals in a column.
+func (s *Store) liveBy(ctx context.Context, b *migration.Batch, host, column string, key func(*migration.User) string, users []migration.User, live map[string]string) error {
+	asked := map[string][]string{}
+	args := []any{b.ID, host}
+	for i := range users {
+		k := key(&users[i])
+		if asked[k] == nil {
+			args = append(args, k)
+		}
+		asked[k] = append(asked[k], users[i].EmailAddress)
+	}
+	return each(ctx, s.r, func(rows *sql.Rows) error {
+		var key, batch string
+		var orgID int64
+		if err := rows.Scan(&key, &batch, &orgID); err != nil {
+			return err
+		}
+		if orgID != b.OrgID {
+			batch = ""
+		}
+		for _, email := range asked[key] {
+			if live[email] == "" { // a batch of the organisation's own says more
+				live[email] = batch
+			}
+		}
+		return nil
+	}, `SELECT o.`+column+`, ob.name, ob.org_id FROM users o`+liveElsewhere+`
+		AND o.batch_id <> $1 AND oe.host_key = $2 AND o.`+column+` IN (`+values(3, len(args)-2)+`)`, args...)
 }

@@ -30,7 +30,7 @@ const (
 func specArgs(e *migration.Endpoint) []any {
 	p := e.Park
 	return []any{
-		e.Preset, e.Host, hostKey(e.Host, e.Port), e.Port, string(e.Security), e.Auth, e.LoginTemplate, e.AdminUser, e.TestMailbox,
+		e.Preset, e.Host, e.System(), e.Port, string(e.Security), e.Auth, e.LoginTemplate, e.AdminUser, e.TestMailbox,
 		e.MaxConcurrentMigrations, e.MaxConcurrentIncrementalSyncs, sealed(e.AdminSecret),
 		at(p.Until), p.Interval.Microseconds(), string(p.Code), p.Reason, p.Held,
 		e.TLSPin, e.TLSInsecure, string(e.Hours), e.DailyBytes, e.BytesPerSecond, e.MessagesPerSecond,

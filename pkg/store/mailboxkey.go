@@ -2,25 +2,10 @@ package store
 
 import (
 	"crypto/sha256"
-	"net"
-	"net/netip"
-	"strconv"
 	"strings"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
-
-// hostKey names the mail system behind an endpoint: the same for its ports 993 and
-// 143. At a loopback address each port is a system of its own, such as the far ends
-// of tunnels.
-func hostKey(host string, port int) string {
-	h := strings.ToLower(strings.TrimSuffix(host, "."))
-	addr, err := netip.ParseAddr(strings.Trim(h, "[]"))
-	if h == "localhost" || err == nil && addr.Unmap().IsLoopback() {
-		return net.JoinHostPort(strings.Trim(h, "[]"), strconv.Itoa(port))
-	}
-	return h
-}
 
 // loginKey names the target mailbox at its host. Logins that differ only in case
 // are taken for one mailbox, as nearly all servers do: where they are two, they are
