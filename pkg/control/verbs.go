@@ -10,13 +10,6 @@ import (
 
 // StartBatch starts a batch, or resumes it, and tries its failed users again.
 func (c *Control) StartBatch(ctx context.Context, a Actor, org, name string) (Batch, error) {
-	b, err := c.enterBatch(ctx, a, org, name, migration.Operator)
-	if err == nil {
-		err = c.notMovedBack(ctx, b, "")
-	}
-	if err != nil {
-		return Batch{}, err
-	}
 	return c.act(ctx, a, org, name, "batch.started", func(b *migration.Batch) error {
 		b.Stopped = false
 		if b.StartedAt.IsZero() {

@@ -147,28 +147,59 @@ func (s *Store) UpdateBatch(ctx context.Context, b *migration.Batch) error {
 // ChangeBatch reads a batch, lets change alter it, and writes it, in one transaction:
 // of two changes at once, by whatever processes, the second finds what the first did.
 // An error of change leaves everything as it was. change must not use the store, and
-// may be called more than once.
+// may be called more than once. One that starts the batch is refused where a mailbox is
+// moved the other way, or while a batch is being made of this one.
 func (s *Store) ChangeBatch(ctx context.Context, orgID, id int64, change func(*migration.Batch) error) (b migration.Batch, err error) {
 	err = s.write(ctx, "change batch", func(tx *sql.Tx) error {
-		// The row alone: its endpoints are not to be locked with it.
-		var there int64
-		err := tx.QueryRowContext(ctx, `SELECT id FROM batches WHERE org_id = $1 AND id = $2`+s.dialect.forUpdate, orgID, id).Scan(&there)
-		if errors.Is(err, sql.ErrNoRows) {
-			return notFound("there is no such batch")
-		}
+		rests := func(b *migration.Batch) bool { return b.Stopped || b.StartedAt.IsZero() }
+		before, err := batchToChange(ctx, tx, orgID, id)
 		if err != nil {
 			return err
 		}
-		if b, err = scanBatch(tx.QueryRowContext(ctx, selectBatch+` WHERE b.id = $1`, id)); err != nil {
-			return fmt.Errorf("find batch: %w", err)
+		var e ends
+		taken := rests(&before)
+		if taken { // it may be about to be started
+			if e, err = s.takeHostsOf(ctx, tx, &before); err != nil {
+				return err
+			}
 		}
+		// The row alone: its endpoints are not to be locked with it.
+		if _, err := tx.ExecContext(ctx, `SELECT id FROM batches WHERE id = $1`+s.dialect.forUpdate, id); err != nil {
+			return err
+		}
+		if before, err = batchToChange(ctx, tx, orgID, id); err != nil {
+			return err
+		}
+		b = before
 		if err := change(&b); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE batches SET `+assign(batchColumns, 2)+` WHERE id = $1`, append([]any{id}, batchArgs(&b)...)...)
-		return err
+		if _, err := tx.ExecContext(ctx, `UPDATE batches SET `+assign(batchColumns, 2)+` WHERE id = $1`, append([]any{id}, batchArgs(&b)...)...); err != nil {
+			return err
+		}
+		switch {
+		case !rests(&before) || rests(&b):
+			return nil
+		case !taken:
+			return conflict("batch %q was stopped in this moment: try again", b.Name)
+		}
+		if err := beingMade(ctx, tx, id); err != nil {
+			return err
+		}
+		return s.refuseOpposite(ctx, tx, &b, e, "")
 	})
 	return b, err
+}
+
+func batchToChange(ctx context.Context, tx *sql.Tx, orgID, id int64) (migration.Batch, error) {
+	b, err := scanBatch(tx.QueryRowContext(ctx, selectBatch+` WHERE b.org_id = $1 AND b.id = $2`, orgID, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return b, notFound("there is no such batch")
+	}
+	if err != nil {
+		return b, fmt.Errorf("find batch: %w", err)
+	}
+	return b, nil
 }
 
 // dueFrom lowers the bound from which on a batch is looked at by Admit; a zero time

@@ -20,14 +20,9 @@ const liveElsewhere = ` JOIN batches ob ON ob.id = o.batch_id JOIN endpoints oe 
 // other direction. Over all users in one statement, because a check a row would be a
 // third of an import's time.
 func (s *Store) refuseDuplicates(ctx context.Context, tx *sql.Tx, b *migration.Batch) error {
-	e, err := hostsOf(ctx, tx, b)
+	e, err := s.takeHostsOf(ctx, tx, b)
 	if err != nil {
 		return err
-	}
-	for _, host := range slices.Compact([]string{min(e.source, e.target), max(e.source, e.target)}) {
-		if err := s.takeHost(ctx, tx, host); err != nil {
-			return err
-		}
 	}
 	for _, same := range []string{"email_key", "target_login"} {
 		var email, batch string
@@ -45,7 +40,7 @@ func (s *Store) refuseDuplicates(ctx context.Context, tx *sql.Tx, b *migration.B
 				fmt.Sprintf("%s is already in batch %q", email, batch), nil)
 		}
 	}
-	return s.refuseOpposite(ctx, tx, b, e)
+	return s.refuseOpposite(ctx, tx, b, e, "")
 }
 
 // duplicateQuery finds a user of batch $1 that a live user elsewhere equals in a column.

@@ -22,8 +22,10 @@ import (
 //     it only where it can have the lock alone at once.
 //   - AddUsers may hold rows of users for seconds: no admission touches the batch
 //     meanwhile.
-//   - Two imports of the same mailbox see nothing of each other: the last look for
-//     duplicates is one at a time for each host, of both sides.
+//   - Two imports of the same mailbox see nothing of each other, nor two starts: the last
+//     look for duplicates and for batches in the other direction is one at a time for each
+//     host, of both sides. A start takes the hosts before the row of its batch, which
+//     an import writes to last.
 //   - An event's id is drawn before it can be seen, so a smaller id may turn up after
 //     a greater one. A trigger announces who is about to draw (see the schema), and
 //     readers stay below the announced.
@@ -90,7 +92,7 @@ func (s *Store) takeImport(ctx context.Context, tx *sql.Tx, batchID int64) error
 	return s.lock(ctx, tx, `pg_advisory_xact_lock($1)`, importLock.key(batchID))
 }
 
-// takeHost waits until no other import into a host, or out of it, looks for duplicates.
+// takeHost waits until nobody else begins to move into a host, or out of it.
 func (s *Store) takeHost(ctx context.Context, tx *sql.Tx, host string) error {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(host)) // never fails

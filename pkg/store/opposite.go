@@ -14,7 +14,12 @@ import (
 // for ever. So a mailbox pair is in the other direction when the source of one is the
 // target of the other and the reverse: by the hosts, and by the logins on both or by the
 // address that the user goes by in both. It counts while it may run: whoever was stopped,
-// completed or is being removed is in nobody's way, and is looked at when it is started.
+// completed or is being removed is in nobody's way, and is looked at when it is started:
+// in the transaction that starts it.
+//
+// Circles of three and more (A to B, B to C, C to A) are not looked for: each start and
+// each file would have to follow every mailbox through all batches of the installation,
+// by what it is called in each, and nobody plans one.
 
 // ends are the mail systems of a batch.
 type ends struct{ source, target string }
@@ -44,12 +49,6 @@ const inDirection = ` JOIN endpoints os ON os.id = ob.source_endpoint_id JOIN en
 const liveOpposite = ` JOIN batches ob ON ob.id = o.batch_id` + inDirection + ` AND NOT o.removing AND o.status NOT IN ('Completed', 'CompletedWithWarnings')
 	AND (NOT ob.stopped OR EXISTS (SELECT 1 FROM leases l WHERE l.user_id = o.id))`
 
-// sourceLogin is at the source what target_login is at the target: see loginKey.
-func sourceLogin(u string) string {
-	return `(CASE WHEN ` + u + `.user_name = '' THEN ` + u + `.email_key ELSE LOWER(` + u + `.user_name) END
-		|| CASE WHEN ` + u + `.user_root = '' THEN '' ELSE '` + "\n" + `' || ` + u + `.user_root END)`
-}
-
 // oppositeUsers finds users of batch $1, or the one of the address $4, that a live user in
 // the other direction has the same address as, or the same two logins.
 func oppositeUsers(same string) string {
@@ -59,7 +58,7 @@ func oppositeUsers(same string) string {
 
 var (
 	sameAddress = `o.email_key = n.email_key`
-	crossLogins = `o.target_login = ` + sourceLogin("n") + ` AND ` + sourceLogin("o") + ` = n.target_login`
+	crossLogins = `o.target_login = n.source_login AND o.source_login = n.target_login`
 )
 
 // MovedBack answers a user of a batch, or the one of that address where email is not
@@ -112,19 +111,55 @@ func anyInDirection(ctx context.Context, q querier, b *migration.Batch, e ends) 
 	return there, err
 }
 
-// refuseOpposite looks whether any mailbox of b, which may run, is moved the other way.
-func (s *Store) refuseOpposite(ctx context.Context, tx *sql.Tx, b *migration.Batch, e ends) error {
-	if b.Stopped {
-		return nil
-	}
-	who, by, err := s.movedBack(ctx, tx, b, e, "")
-	switch {
-	case err != nil || who == "":
+// refuseOpposite refuses b, or its user of that address, where it would run and a mailbox
+// is moved the other way. The caller has its hosts: of two who begin at once the second
+// sees the first.
+func (s *Store) refuseOpposite(ctx context.Context, tx *sql.Tx, b *migration.Batch, e ends, email string) error {
+	var stopped bool // by now
+	err := tx.QueryRowContext(ctx, `SELECT stopped FROM batches WHERE id = $1`, b.ID).Scan(&stopped)
+	if err != nil || stopped {
 		return err
-	case by == "":
+	}
+	who, by, err := s.movedBack(ctx, tx, b, e, email)
+	if err != nil || who == "" {
+		return err
+	}
+	return movedTheOtherWay(who, by)
+}
+
+// mayRunIn refuses a user that has been moved into a batch that runs.
+func (s *Store) mayRunIn(ctx context.Context, tx *sql.Tx, u *migration.User) error {
+	b, err := batchToChange(ctx, tx, u.OrgID, u.BatchID)
+	if err != nil {
+		return err
+	}
+	e, err := s.takeHostsOf(ctx, tx, &b)
+	if err != nil {
+		return err
+	}
+	return s.refuseOpposite(ctx, tx, &b, e, u.EmailAddress)
+}
+
+func movedTheOtherWay(who, by string) error {
+	if by == "" {
 		return migration.NewFault(migration.AlreadyBeingMoved, migration.ScopeUser, "", fmt.Sprintf("%s is already being moved", who), nil)
 	}
-	return migration.NewFault(migration.DuplicateInOtherBatch, migration.ScopeUser, "", fmt.Sprintf("%s is moved the other way by batch %q", who, by), nil)
+	return migration.NewFault(migration.DuplicateInOtherBatch, migration.ScopeUser, "",
+		fmt.Sprintf("%s is moved the other way by batch %q, and each would copy the other's copies: stop, complete or remove that one first", who, by), nil)
+}
+
+// takeHostsOf takes both hosts of a batch, before any row of it: see locks.go.
+func (s *Store) takeHostsOf(ctx context.Context, tx *sql.Tx, b *migration.Batch) (ends, error) {
+	e, err := hostsOf(ctx, tx, b)
+	if err != nil {
+		return e, err
+	}
+	for _, host := range slices.Compact([]string{min(e.source, e.target), max(e.source, e.target)}) {
+		if err := s.takeHost(ctx, tx, host); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
 }
 
 // OppositeMailboxes tells which of these users, by address, would be moved the other way
@@ -165,7 +200,7 @@ func (s *Store) OppositeMailboxes(ctx context.Context, b *migration.Batch, users
 				}
 			}
 			return nil
-		}, `SELECT o.email_key, o.target_login, `+sourceLogin("o")+`, ob.name, ob.org_id FROM users o`+liveOpposite+`
+		}, `SELECT o.email_key, o.target_login, o.source_login, ob.name, ob.org_id FROM users o`+liveOpposite+`
 			AND (o.email_key IN (`+values(4, len(part))+`) OR o.target_login IN (`+values(4+len(part), len(part))+`))`, args...)
 		if err != nil {
 			return nil, fmt.Errorf("look for a batch in the other direction: %w", err)

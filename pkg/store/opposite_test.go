@@ -1,9 +1,12 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
@@ -17,14 +20,15 @@ func testOpposite(t *testing.T, open opener) {
 		return due(email, func(u *migration.User) { u.UserName, u.TargetUserName = source, target })
 	}
 	first := a.batch("first", login("ann@example.org", "ann-old", ""), login("bob@example.org", "Bob@old.example", "bob-new"),
-		login("eve@example.org", "", ""), due("roo@example.org", func(u *migration.User) { u.UserName, u.UserRoot = "admin", "/users/roo" }))
+		login("eve@example.org", "", ""), login("uta@example.org", "JÜRGEN", "Änne"), due("roo@example.org", func(u *migration.User) { u.UserName, u.UserRoot = "admin", "/users/roo" }))
 	for name, x := range map[string]struct {
 		user     migration.User
 		opposite bool
 	}{
-		"the same address":                  {login("ANN@example.org", "whoever", "whatever"), true},
-		"the logins, under another address": {login("bob@old.example", "BOB-new", ""), true},
-		"the logins, both an address":       {login("x@example.org", "eve@example.org", "eve@example.org"), true},
+		"the same address":                              {login("ANN@example.org", "whoever", "whatever"), true},
+		"the logins, under another address":             {login("bob@old.example", "BOB-new", ""), true},
+		"the logins, in another case that is not ASCII": {login("v@example.org", "ÄNNE", "Jürgen"), true},
+		"the logins, both an address":                   {login("x@example.org", "eve@example.org", "eve@example.org"), true},
 		"a root below a login": {due("y@example.org", func(u *migration.User) {
 			u.UserName, u.TargetUserName, u.TargetRoot = "roo@example.org", "admin", "/users/roo"
 		}), true},
@@ -72,19 +76,13 @@ func testOpposite(t *testing.T, open opener) {
 	a.refused(err, migration.DuplicateInOtherBatch)
 	a.batchBetween("onwards", a.target, a.endpoint("third", 1, 1), due("ann@example.org")) // a chain is no circle
 
-	stop := func(b *migration.Batch, stopped bool) {
-		t.Helper()
-		_, err := s.ChangeBatch(ctx, b.OrgID, b.ID, func(b *migration.Batch) error { b.Stopped = stopped; return nil })
-		a.ok(err)
-		b.Stopped = stopped
-	}
 	movedBack := func(b *migration.Batch, email, wantWho, wantBy string) {
 		t.Helper()
 		if who, by, err := s.MovedBack(ctx, b, email); err != nil || who != wantWho || by != wantBy {
 			t.Errorf("%q: %q by %q, error %v; want %q by %q", email, who, by, err, wantWho, wantBy)
 		}
 	}
-	stop(first, true)
+	a.stop(first, true)
 	_, err = s.AddUsers(ctx, back, seq(due("eve@example.org"))) // it may not run
 	a.ok(err)
 	movedBack(first, "", "eve@example.org", "back")
@@ -92,8 +90,11 @@ func testOpposite(t *testing.T, open opener) {
 	movedBack(back, "", "", "")
 	_, err = s.AddUsers(ctx, first, seq(due("free@example.org"))) // nor may this: its start is asked
 	a.ok(err)
-	stop(back, true)
+	a.refused(a.start(first), migration.DuplicateInOtherBatch)
+	a.stop(back, true)
 	movedBack(first, "", "", "")
+	testStartsAtOnce(t, []*Store{s, open(t)}, first, back)
+	testComesIntoOneThatRuns(a, first)
 	_, err = s.RemoveUsers(ctx, back.ID)
 	a.ok(err)
 	theirs := o.plan("theirs", o.target, o.source)
@@ -104,4 +105,72 @@ func testOpposite(t *testing.T, open opener) {
 	_, err = s.ChangeUser(ctx, eve.ID, func(u *migration.User) error { u.Status = migration.UserCompleted; return nil })
 	o.ok(err)
 	movedBack(first, "", "", "")
+}
+
+// testStartsAtOnce: of two stopped batches that would move a mailbox to and fro, started
+// in the same moment by two processes, one is.
+func testStartsAtOnce(t *testing.T, stores []*Store, batches ...*migration.Batch) {
+	for range 3 {
+		met := make(chan struct{})
+		errs := make(chan error, 2)
+		for i, b := range batches {
+			go func() {
+				_, err := stores[i].ChangeBatch(context.WithoutCancel(t.Context()), b.OrgID, b.ID, func(b *migration.Batch) error {
+					select { // both in here would look before either has begun
+					case met <- struct{}{}:
+					case <-met:
+						t.Error("the second was let in before the first had ended")
+					case <-time.After(50 * time.Millisecond):
+					}
+					b.StartedAt, b.Stopped = noon, false
+					return nil
+				})
+				errs <- err
+			}()
+		}
+		if one, other := <-errs, <-errs; (one == nil) == (other == nil) {
+			t.Errorf("started at once: %v, %v", one, other)
+		} else {
+			refused(t, errors.Join(one, other), migration.DuplicateInOtherBatch)
+		}
+		for i, b := range batches {
+			_, err := stores[i].ChangeBatch(t.Context(), b.OrgID, b.ID, func(b *migration.Batch) error { b.Stopped = true; return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// testComesIntoOneThatRuns: nor does such a user come, by a file or by a move, into a batch
+// that was started since it was looked at. first is stopped, back is, and has eve.
+func testComesIntoOneThatRuns(w *world, first *migration.Batch) {
+	w.Helper()
+	ctx := w.Context()
+	other := w.batchBetween("other", w.target, w.source, due("ida@example.org"), due("kim@example.org"))
+	rests := w.plan("rests", w.source, w.target)
+	rests.Stopped = true
+	_, err := w.s.CreateBatch(ctx, rests, seq(due("kim@example.org")))
+	w.ok(err)
+	if !w.s.dialect.manyWriters {
+		w.stop(first, false)
+	}
+	_, err = w.s.AddUsers(ctx, first, func(yield func(migration.User, error) bool) {
+		if w.s.dialect.manyWriters { // it is started in the middle of the file
+			w.stop(first, false)
+		}
+		yield(due("ida@example.org"), nil)
+	})
+	w.refused(err, migration.DuplicateInOtherBatch)
+	move := func() error {
+		_, err := w.s.ChangeUser(ctx, w.user(rests, "kim@example.org").ID, func(u *migration.User) error { u.BatchID = first.ID; return nil })
+		return err
+	}
+	w.refused(move(), migration.DuplicateInOtherBatch)
+	w.stop(first, true)
+	w.ok(move())
+	for _, b := range []*migration.Batch{rests, other} {
+		_, err = w.s.RemoveUsers(ctx, b.ID)
+		w.ok(err)
+	}
 }

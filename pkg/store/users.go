@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	nameColumns  = `batch_id, email, email_key, user_name, target_user_name, target_login, user_root, target_root, source_secret, target_secret`
+	nameColumns  = `batch_id, email, email_key, user_name, target_user_name, target_login, source_login, user_root, target_root, source_secret, target_secret`
 	stateColumns = `status, code, reason, next_run_at, yielded, attempts, failing_since, takeovers,
 		stopping, completing, removing, verify_due, deletions_asked, deletions_confirmed, first_synced_at, last_synced_at, logged_in_at, preflight_from, again`
 	userColumns = `id, org_id, batch_id, email, user_name, target_user_name, user_root, target_root, source_secret, target_secret, ` +
@@ -23,7 +23,7 @@ const (
 
 func nameArgs(u *migration.User) []any {
 	return []any{
-		u.BatchID, u.EmailAddress, addressKey(u.EmailAddress), u.UserName, u.TargetUserName, loginKey(u), u.UserRoot, u.TargetRoot,
+		u.BatchID, u.EmailAddress, addressKey(u.EmailAddress), u.UserName, u.TargetUserName, loginKey(u), turnedLoginKey(u), u.UserRoot, u.TargetRoot,
 		sealed(u.SourceSecret), sealed(u.TargetSecret),
 	}
 }
@@ -173,6 +173,11 @@ func (s *Store) ChangeUser(ctx context.Context, id int64, change func(*migration
 		args := append(append([]any{id}, nameArgs(&u)...), stateArgs(&u.UserState)...)
 		if _, err := tx.ExecContext(ctx, `UPDATE users SET `+assign(nameColumns+`, `+stateColumns, 2)+` WHERE id = $1`, args...); err != nil {
 			return err
+		}
+		if u.BatchID != before.BatchID {
+			if err := s.mayRunIn(ctx, tx, &u); err != nil {
+				return err
+			}
 		}
 		if !bytes.Equal(u.SourceSecret, before.SourceSecret) || !bytes.Equal(u.TargetSecret, before.TargetSecret) {
 			if err := s.scrubLater(ctx, tx); err != nil {
