@@ -97,21 +97,22 @@ func TestSomebodyInBetweenGetsNoPassword(t *testing.T) {
 	}
 	config := &tls.Config{Certificates: []tls.Certificate{cert}}
 	for name, x := range map[string]struct {
-		options faultproxy.Options
-		code    migration.Code
+		options  faultproxy.Options
+		code     migration.Code
+		patience time.Duration // where both wait for each other; else the usual minute
 	}{
-		"refused":            {faultproxy.Options{Faults: []faultproxy.Fault{{Kind: faultproxy.Answer, At: "STARTTLS", Words: "NO not today"}}}, migration.TLSFailed},
-		"unknown":            {faultproxy.Options{Faults: []faultproxy.Fault{{Kind: faultproxy.Answer, At: "STARTTLS", Words: "BAD what?"}}}, migration.TLSFailed},
-		"granted in words":   {faultproxy.Options{Faults: []faultproxy.Fault{{Kind: faultproxy.Answer, At: "STARTTLS", Words: "OK begin"}}}, migration.ConnectionFailed},
-		"logged in already":  {faultproxy.Options{Faults: []faultproxy.Fault{{Kind: faultproxy.Garbage, At: faultproxy.Greeting, Words: "* PREAUTH welcome\r\n"}}}, migration.ConnectionFailed},
-		"words before TLS":   {faultproxy.Options{StartTLS: config, Injected: "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nO2 OK you are in\r\n"}, ""},
-		"nothing in between": {faultproxy.Options{StartTLS: config}, ""},
+		"refused":            {faultproxy.Options{Faults: []faultproxy.Fault{{Kind: faultproxy.Answer, At: "STARTTLS", Words: "NO not today"}}}, migration.TLSFailed, 0},
+		"unknown":            {faultproxy.Options{Faults: []faultproxy.Fault{{Kind: faultproxy.Answer, At: "STARTTLS", Words: "BAD what?"}}}, migration.TLSFailed, 0},
+		"granted in words":   {faultproxy.Options{Faults: []faultproxy.Fault{{Kind: faultproxy.Answer, At: "STARTTLS", Words: "OK begin"}}}, migration.ConnectionFailed, time.Second},
+		"logged in already":  {faultproxy.Options{Faults: []faultproxy.Fault{{Kind: faultproxy.Garbage, At: faultproxy.Greeting, Words: "* PREAUTH welcome\r\n"}}}, migration.ConnectionFailed, time.Second},
+		"words before TLS":   {faultproxy.Options{StartTLS: config, Injected: "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nO2 OK you are in\r\n"}, "", time.Second},
+		"nothing in between": {faultproxy.Options{StartTLS: config}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			proxy := faultproxy.New(t, address(server.Port), x.options)
 			a := account(proxy.Port, migration.Source)
 			a.Security = migration.StartTLS
-			err := run(t.Context(), a, imapmail.Options{TLS: &tls.Config{RootCAs: pool}, Patience: time.Second}, stage{"LIST", migration.Source, stages()[2].do})
+			err := run(t.Context(), a, imapmail.Options{TLS: &tls.Config{RootCAs: pool}, Patience: x.patience}, stage{"LIST", migration.Source, stages()[2].do})
 			var f *migration.Fault
 			if x.code == "" && x.options.Injected == "" && err != nil {
 				t.Errorf("%v", err)
