@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	startTimeout = 20 * time.Second
+	startTimeout = time.Minute
 	stopTimeout  = 10 * time.Second
 	attempts     = 3
 )
@@ -59,22 +59,26 @@ func tempDir(t testing.TB) string {
 // cannot be connected with itself.
 const lowestPort, highestPort = 12000, 32000
 
-// given are the ports that this test program has given away.
-var given sync.Map
+// claims are this test program's ports of UDP, kept open until it ends.
+var claims sync.Map
 
-// freePort returns a loopback port that nobody listens on now, and that it has not
-// returned before. Ports are tried from a random one on, so that two test programs at
-// once seldom meet; where they do, starting a server is tried again.
+// freePort returns a loopback port that nobody listens on now, and that no test program
+// has been given: a port of TCP is its whose program has the same one of UDP, which
+// nobody else wants and which goes with the program. Ports are tried from a random one
+// on, so that programs seldom try the same.
 func freePort(t testing.TB) int {
 	t.Helper()
 	port := lowestPort + rand.IntN(highestPort-lowestPort)
 	for range highestPort - lowestPort {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			_ = l.Close()
-			if _, known := given.LoadOrStore(port, true); !known {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		if claim, err := net.ListenPacket("udp", address); err == nil {
+			l, err := net.Listen("tcp", address)
+			if err == nil {
+				_ = l.Close()
+				claims.Store(port, claim)
 				return port
 			}
+			_ = claim.Close()
 		}
 		if port++; port == highestPort {
 			port = lowestPort
