@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mailhaul/mailhaul/pkg/mailsync"
@@ -13,6 +14,10 @@ import (
 // A user whose bytes of the day are used up ends at its window and waits for the next
 // day; others go on, and so does the user once its endpoint lets a mailbox have more.
 func TestAMailboxWithItsDayUsedUpWaitsForTheNext(t *testing.T) {
+	synctest.Test(t, aMailboxWithItsDayUsedUp) // whose clock keeps off midnight
+}
+
+func aMailboxWithItsDayUsedUp(t *testing.T) {
 	bob := alice()
 	bob.EmailAddress, bob.UserName = "bob@new.example", "bob"
 	w := newWorld(t, func(w *world) { w.source.DailyBytesPerMailbox, w.target.DailyBytesPerMailbox = 1000, 5000 }, alice(), bob)

@@ -134,8 +134,9 @@ func TestAnEndpointThatAsksForTimeHasFewerPassesAndTheTimeIsCounted(t *testing.T
 	throttled := fault(migration.Throttled, migration.ScopeUser, migration.Source)
 	throttled.RetryAfter = 90 * time.Second
 	w.engine(func(context.Context, mailsync.Job) (mailsync.Outcome, error) { return mailsync.Outcome{}, throttled })
+	begun := time.Now()
 	u := w.run()
-	if u.Status != migration.UserWaiting || u.Attempts != 0 || time.Until(u.ResumesAt()) < 80*time.Second {
+	if u.Status != migration.UserWaiting || u.Attempts != 0 || u.ResumesAt().Sub(begun) < 90*time.Second {
 		t.Errorf("user is %+v", u.UserState)
 	}
 	if e := w.endpoint(w.source.ID); e.LimitAt(time.Now()) != 10 || w.endpoint(w.target.ID).Working != (migration.Working{}) {

@@ -366,26 +366,30 @@ func testNotAdmitted(t *testing.T, open opener) {
 // testTurnWhileWaiting: who yielded while an admission waited for its turn to write
 // goes before those that have not begun.
 func testTurnWhileWaiting(t *testing.T, open opener) {
-	s, ctx := open(t), t.Context()
+	s, other, ctx := open(t), open(t), t.Context()
 	w := newWorld(t, s, "acme")
 	b := w.batch("pilot", due("fresh"), due("yielded", yielded, func(u *migration.User) { u.NextRunAt = noon.Add(time.Millisecond) }))
-	held, asks := make(chan struct{}), make(chan struct{})
+	held, let := make(chan struct{}), make(chan struct{})
 	var g errgroup.Group
 	g.Go(func() error {
-		return s.write(ctx, "hold", func(tx *sql.Tx) error {
+		return other.write(ctx, "hold", func(tx *sql.Tx) error {
 			if _, err := tx.ExecContext(ctx, `SELECT id FROM endpoints`+s.dialect.forUpdate); err != nil {
 				return err
 			}
 			close(held)
-			<-asks
-			<-time.After(500 * time.Millisecond)
+			<-let
 			return nil
 		})
 	})
 	<-held
-	close(asks)
-	admitted, err := s.Admit(ctx, noon, 1)
-	w.ok(err)
+	var admitted []migration.Lease
+	g.Go(func() (err error) {
+		admitted, err = s.Admit(ctx, noon, 1)
+		return err
+	})
+	eventually(t, "the admission waits", func() bool { return s.w.Stats().InUse > 0 })
+	<-time.After(10 * time.Millisecond) // while it waits, at least
+	close(let)
 	w.ok(g.Wait())
 	if len(admitted) != 1 || admitted[0].UserID != w.user(b, "yielded").ID {
 		t.Errorf("admitted %v, want the one who yielded", w.names(admitted))

@@ -421,6 +421,7 @@ func testProgress(t *testing.T, open opener) {
 
 func testUsage(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
+	s.now = func() time.Time { return noon }
 	w := newWorld(t, s, "acme")
 	check := func(mailboxes, bytes int64) {
 		t.Helper()
@@ -435,7 +436,7 @@ func testUsage(t *testing.T, open opener) {
 		w.ok(s.Commit(ctx, l.Token, migration.Window{Tally: migration.Tally{Bytes: n}}))
 		check(0, n)
 	}
-	s.now = func() time.Time { return time.Now().Add(24 * time.Hour) }
+	s.now = func() time.Time { return noon.Add(24 * time.Hour) }
 	next := migration.UserState{Status: migration.UserSynced, FirstSyncedAt: noon, NextRunAt: noon}
 	w.ok(s.Finish(ctx, l.Token, next, migration.Totals{Bytes: 30}, migration.Tally{Bytes: 30}, nil, nil))
 	check(1, 30)

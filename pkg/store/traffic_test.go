@@ -62,6 +62,7 @@ func testRests(t *testing.T, open opener) {
 // for each other.
 func testTraffic(t *testing.T, open opener) {
 	s := open(t)
+	s.now = func() time.Time { return noon }
 	w := newWorld(t, s, "acme")
 	w.batch("there", many("a", 8)...)
 	w.batchBetween("back", w.target, w.source, many("b", 8)...)
