@@ -3,6 +3,7 @@ package imapmail
 import (
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 
 // TestEachMessageIsAskedForAtOnce: a server without LITERAL+ that answers one message
 // and asks for the next in two small writes, as Courier does, is not kept waiting for
-// our acknowledgement, which the system delays by 40 ms: 8 s here, of 0.1 s needed.
+// our acknowledgement, which the system delays by 40 ms. Where it is, every message
+// waits; on a machine that is busy some do, so the quickest quarter is judged.
 func TestEachMessageIsAskedForAtOnce(t *testing.T) {
 	const messages = 200
 	a := scripted(t, func(s *script) {
@@ -34,11 +36,13 @@ func TestEachMessageIsAskedForAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begun := time.Now()
+	var each []time.Duration
 	for range messages {
+		begun := time.Now()
 		if err := ap.Add(ctx, note("x\r\n")); err != nil {
 			t.Fatal(err)
 		}
+		each = append(each, time.Since(begun))
 	}
 	if err := ap.Flush(ctx); err != nil {
 		t.Fatal(err)
@@ -46,8 +50,9 @@ func TestEachMessageIsAskedForAtOnce(t *testing.T) {
 	if answer, err := ap.Receive(ctx); err != nil || len(answer.Each) != messages {
 		t.Errorf("%d answers, %v", len(answer.Each), err)
 	}
-	if took := time.Since(begun); took > 5*time.Second {
-		t.Errorf("%d messages take %s", messages, took)
+	slices.Sort(each)
+	if quick := each[messages/4]; quick > 25*time.Millisecond {
+		t.Errorf("a message takes %s, the slowest %s", quick, each[messages-1])
 	}
 	if err := ap.Close(); err != nil {
 		t.Error(err)

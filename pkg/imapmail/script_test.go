@@ -45,7 +45,7 @@ func scripted(t *testing.T, part func(s *script)) Account {
 				panic(r)
 			}
 		}()
-		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		part(&script{t: t, c: c, r: bufio.NewReader(c)})
 		_, _ = io.Copy(io.Discard, c)
 	}()
@@ -102,7 +102,7 @@ func open(ctx context.Context, a Account, o Options, timeout time.Duration) (*se
 
 func opened(t *testing.T, a Account) *session {
 	t.Helper()
-	s, err := open(t.Context(), a, Options{}, 5*time.Second)
+	s, err := open(t.Context(), a, Options{}, time.Minute)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -112,7 +112,7 @@ func opened(t *testing.T, a Account) *session {
 
 func failsToOpen(t *testing.T, a Account, o Options, code migration.Code, scope migration.Scope) *migration.Fault {
 	t.Helper()
-	s, err := open(context.Background(), a, o, 5*time.Second)
+	s, err := open(context.Background(), a, o, time.Minute)
 	if err == nil {
 		_ = s.Close()
 		t.Fatalf("opened, want %s", code)
