@@ -62,7 +62,7 @@ func newFleet(t *testing.T, old *oldServer, database keeper, z size) *fleet {
 	for i := range f.apis {
 		f.apis[i] = &node{name: fmt.Sprintf("api-%d", i), program: "api", address: addr(servers.FreePort(t))}
 		f.start(f.apis[i])
-		f.await("the API is ready", 30*time.Second, f.apis[i].ready)
+		f.await("the API is ready", patience, f.apis[i].ready)
 	}
 	for i := range f.workers {
 		f.workers[i] = &node{name: fmt.Sprintf("worker-%d", i), program: "worker", address: addr(servers.FreePort(t))}

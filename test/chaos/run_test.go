@@ -21,8 +21,10 @@ const (
 	// patience is how long a run may take after its last accident: backoff after
 	// faults, parks, settling and the rest of the mail.
 	patience = 4 * time.Minute
-	// goOn is how long a mailbox may stand still after its worker was killed.
-	goOn = 30 * time.Second
+	// goOn is how long a mailbox may stand still after its worker was killed; goOnBusy on
+	// a machine that runs all other tests beside the short schedules.
+	goOn     = 30 * time.Second
+	goOnBusy = 2 * time.Minute
 	// givenUp is how long a worker stands still before its passes are another's.
 	givenUp = 12 * time.Second
 )
@@ -57,7 +59,7 @@ func run(t *testing.T, old *oldServer, s schedule, z size) (o outcome) {
 	if _, err := f.client(0).Do(t.Context(), batchName, "start"); err != nil {
 		t.Fatal(err)
 	}
-	f.await("the first message is copied", 30*time.Second, func() bool {
+	f.await("the first message is copied", patience, func() bool {
 		b, err := f.batch()
 		return err == nil && b.Messages.Copied > 0
 	})
@@ -162,7 +164,10 @@ func (f *fleet) judgeWriters(o *outcome, accidents []happened) {
 	if len(stood) == 0 && o.class == kills {
 		f.t.Error("no killed worker left a mailbox: there is nothing to judge")
 	}
-	gone := f.takeovers()
+	gone, most := f.takeovers(), goOn
+	if !asked() {
+		most = goOnBusy
+	}
 	for _, r := range stood {
 		o.hit++
 		if r.on.IsZero() {
@@ -175,8 +180,8 @@ func (f *fleet) judgeWriters(o *outcome, accidents []happened) {
 			slowest, what = &o.slowestAway, "its worker was killed and what was away was back"
 		}
 		took := r.on.Sub(from)
-		if *slowest = max(*slowest, took); took > goOn {
-			f.t.Errorf("%s stood still for %s after %s, want at most %s", r.user, took, what, goOn)
+		if *slowest = max(*slowest, took); took > most {
+			f.t.Errorf("%s stood still for %s after %s, want at most %s", r.user, took, what, most)
 		}
 	}
 }

@@ -94,9 +94,7 @@ func TestConnectionsKilled(t *testing.T) {
 	w := newWorld(t)
 	w.fillOne(1600)
 	w.delayed()
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := rand.New(rand.NewPCG(1, 0)) // the same moments each time, as far as the machine is
 	killed := 0
 	for range 2 {
 		if w.killAfter(1 + r.IntN(3)) {

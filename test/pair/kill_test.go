@@ -28,9 +28,7 @@ func TestKill(t *testing.T) {
 	w := newWorld(t)
 	w.fill(600)
 	w.delayed()
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := rand.New(rand.NewPCG(1, 0)) // the same moments each time, as far as the machine is
 	killed := 0
 	for range 6 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(200+r.IntN(1500))*time.Millisecond)
