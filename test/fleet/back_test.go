@@ -59,13 +59,13 @@ func TestAMoveBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.cli("batch", "wait", "back", "--timeout", "60s")
+	s.cli("batch", "wait", "back", "--timeout", patience.String())
 	if b := s.named("back"); b.Messages.Copied != came || b.Messages.Adopted != 0 || b.Messages.Seen != made+came {
 		t.Errorf("moved back: %+v, want %d copied of %d", b.Messages, came, made+came)
 	}
 	m.same()
 	s.cli("batch", "sync", "back")
-	s.cli("batch", "wait", "back", "--timeout", "60s")
+	s.cli("batch", "wait", "back", "--timeout", patience.String())
 	if b := s.named("back"); b.Messages.Copied != came {
 		t.Errorf("one more sync copied: %+v", b.Messages)
 	}
@@ -78,7 +78,7 @@ func TestAMoveBack(t *testing.T) {
 		t.Errorf("both directions at once: exit code %d, want 12", code)
 	}
 	s.cli("batch", "start", "forth") // the passwords were not erased
-	s.cli("batch", "wait", "forth", "--timeout", "60s")
+	s.cli("batch", "wait", "forth", "--timeout", patience.String())
 	if b := s.named("forth"); b.Messages.Copied != again || b.Messages.Adopted != 0 {
 		t.Errorf("moved once more: %+v, want %d copied", b.Messages, again)
 	}

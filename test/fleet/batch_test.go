@@ -35,7 +35,7 @@ func TestBatch(t *testing.T) {
 		out, _ := s.try("batch", "watch", batchName)
 		watched <- out
 	}()
-	s.cli("batch", "wait", batchName, "--timeout", "60s")
+	s.cli("batch", "wait", batchName, "--timeout", patience.String())
 	if got := seen(); !slices.Equal(got, []string{"Created", "Syncing", "Synced"}) {
 		t.Errorf("the batch was %v", got)
 	}
@@ -147,7 +147,7 @@ func (s *service) end(c *canaries, workers []*server) {
 	t.Helper()
 	secrets := s.sealed()
 	s.cli("batch", "complete", batchName)
-	s.cli("batch", "wait", batchName, "--for", "Completed", "--timeout", "60s")
+	s.cli("batch", "wait", batchName, "--for", "Completed", "--timeout", patience.String())
 	if n := s.count(`SELECT COUNT(*) FROM users WHERE source_secret IS NOT NULL OR target_secret IS NOT NULL`); n != 0 {
 		t.Errorf("%d users of a completed batch have secrets", n)
 	}

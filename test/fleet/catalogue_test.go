@@ -203,9 +203,9 @@ func (c *catalogue) await(what string, met func() bool, missing func() string) {
 	c.t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(2 * patience); !met(); <-tick.C {
+	for deadline := time.Now().Add(patience); !met(); <-tick.C {
 		if time.Now().After(deadline) {
-			c.t.Fatalf("not within %s: %s: %s", 2*patience, what, missing())
+			c.t.Fatalf("not within %s: %s: %s", patience, what, missing())
 		}
 	}
 }
@@ -302,7 +302,7 @@ func (c *catalogue) unlisted(r catalogueRow) string {
 		if err != nil || u.Messages.Skipped != int64(len(items)) || u.Messages.Copied+u.Messages.Skipped != r.messages() || u.Messages.Copied == 0 {
 			return fmt.Sprintf("%d items, %+v, error %v", len(items), u.Messages, err)
 		}
-		if out, code := c.try("batch", "wait", r.user(), "--timeout", "60s"); code != 3 {
+		if out, code := c.try("batch", "wait", r.user(), "--timeout", patience.String()); code != 3 {
 			return fmt.Sprintf("batch wait exits with %d:\n%s", code, out)
 		}
 	}

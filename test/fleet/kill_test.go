@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// idleTime is how long a process without work may take to end.
-const idleTime = 2 * time.Second
+// idleTime is how long a process without work may take to end: less than it gives to
+// requests under way, and than a queue's server waits for tasks.
+const idleTime = 4 * time.Second
 
 // TestWorkerKilled: another worker takes over what a killed one held.
 func TestWorkerKilled(t *testing.T) {

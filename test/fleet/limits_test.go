@@ -19,7 +19,7 @@ func TestLimitsThatChange(t *testing.T) {
 		s.start("worker")
 	}
 	s.create()
-	s.cli("endpoint", "set", "new", "--messages-per-second", "8", "--max-concurrent-migrations", "6")
+	s.cli("endpoint", "set", "new", "--messages-per-second", "4", "--max-concurrent-migrations", "6")
 	s.cli("batch", "start", batchName)
 	reaches := func(n int64) {
 		t.Helper()

@@ -120,7 +120,7 @@ func (c *catalogue) first() {
 		}
 	}
 	c.cli("batch", "start", "moved")
-	c.cli("batch", "wait", "moved", "--timeout", "60s")
+	c.cli("batch", "wait", "moved", "--timeout", patience.String())
 	c.cli("org", "create", "other")
 	for name, port := range map[string]int{"old": c.old.Port(), "new": c.new.Port()} {
 		c.cli("endpoint", "create", name, "--org", "other", "--host", "127.0.0.1", "--port", fmt.Sprint(port), "--security", "none", "--no-test")

@@ -48,6 +48,6 @@ func TestKeysRotateWhileABatchRuns(t *testing.T) {
 
 	secrets = append(secrets, s.sealed()...)
 	s.cli("batch", "complete", batchName)
-	s.cli("batch", "wait", batchName, "--for", "Completed", "--timeout", "60s")
+	s.cli("batch", "wait", batchName, "--for", "Completed", "--timeout", patience.String())
 	s.await("no sealed secret is left in the database's files", func() bool { return !s.remains(secrets) })
 }
