@@ -147,31 +147,10 @@ func benchImportOpposite(b *testing.B, place func() string) {
 func BenchmarkReverse(b *testing.B) { onBoth(b, benchReverse) }
 
 func benchReverse(b *testing.B, place func() string) {
-	const users, folders = 5_000, 8
+	const users = 5_000
 	for b.Loop() {
 		url := place()
-		s, batch := benchWorld(b, url)
-		if _, err := s.CreateBatch(b.Context(), batch, rows(users, time.Time{})); err != nil {
-			b.Fatal(err)
-		}
-		batch.Stopped = true
-		if err := s.UpdateBatch(b.Context(), batch); err != nil {
-			b.Fatal(err)
-		}
-		for _, fill := range []string{
-			`UPDATE users SET first_synced_at = 1, status = 'Stopped'`,
-			`WITH RECURSIVE f(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM f WHERE n < ` + fmt.Sprint(folders) + `)
-				INSERT INTO records (org_id, user_id, folder, head) SELECT u.org_id, u.id, 'Folder ' || f.n, $1 FROM users u, f`,
-			`INSERT INTO journal (record_id, seq, org_id, data) SELECT id, 1, org_id, $1 FROM records`,
-		} {
-			var args []any
-			if strings.Contains(fill, "$1") {
-				args = []any{make([]byte, 400)}
-			}
-			if _, err := s.w.ExecContext(b.Context(), fill, args...); err != nil {
-				b.Fatal(err)
-			}
-		}
+		s, batch := benchSynced(b, url, users)
 		back := *batch
 		back.Name, back.Stopped, back.StartedAt = "back", false, time.Time{}
 		back.SourceEndpointID, back.TargetEndpointID = batch.TargetEndpointID, batch.SourceEndpointID
@@ -186,6 +165,64 @@ func benchReverse(b *testing.B, place func() string) {
 		}
 		b.ReportMetric(time.Since(start).Seconds(), "s/reverse")
 		b.ReportMetric(longest().Seconds(), "s/longest-wait")
+	}
+}
+
+// benchSynced is a batch of users with the records of 8 folders each.
+func benchSynced(b *testing.B, url string, users int) (*Store, *migration.Batch) {
+	b.Helper()
+	s, batch := benchWorld(b, url)
+	if _, err := s.CreateBatch(b.Context(), batch, rows(users, time.Time{})); err != nil {
+		b.Fatal(err)
+	}
+	batch.Stopped = true
+	if err := s.UpdateBatch(b.Context(), batch); err != nil {
+		b.Fatal(err)
+	}
+	for _, fill := range []string{
+		`UPDATE users SET first_synced_at = 1, status = 'Stopped'`,
+		`WITH RECURSIVE f(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM f WHERE n < 8)
+			INSERT INTO records (org_id, user_id, folder, head) SELECT u.org_id, u.id, 'Folder ' || f.n, $1 FROM users u, f`,
+		`INSERT INTO journal (record_id, seq, org_id, data) SELECT id, 1, org_id, $1 FROM records`,
+	} {
+		var args []any
+		if strings.Contains(fill, "$1") {
+			args = []any{make([]byte, 400)}
+		}
+		if _, err := s.w.ExecContext(b.Context(), fill, args...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return s, batch
+}
+
+// BenchmarkRemove is a batch as that of BenchmarkReverse, removed; and how long another
+// process waits for its turn to write at the longest meanwhile.
+func BenchmarkRemove(b *testing.B) { onBoth(b, benchRemove) }
+
+func benchRemove(b *testing.B, place func() string) {
+	for b.Loop() {
+		url := place()
+		s, batch := benchSynced(b, url, 5_000)
+		batch.Removing = true
+		if err := s.UpdateBatch(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+		for _, step := range []struct {
+			unit string
+			do   func() error
+		}{
+			{"remove", func() error { _, err := s.RemoveUsers(b.Context(), batch.ID); return err }},
+			{"purge", func() error { _, err := s.PurgeRemoved(b.Context()); return err }},
+		} {
+			longest := longestWait(b, url)
+			start := time.Now()
+			if err := step.do(); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(time.Since(start).Seconds(), "s/"+step.unit)
+			b.ReportMetric(longest().Seconds(), "s/longest-wait-"+step.unit)
+		}
 	}
 }
 

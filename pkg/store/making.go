@@ -31,14 +31,11 @@ func beingMade(ctx context.Context, q querier, of int64) error {
 	return conflict("batch %q is being made to move its mailboxes back: try again in a minute or two", name)
 }
 
-// giveUp has a batch removed that is being made, and to which no piece came since.
+// giveUp makes a batch that was being made one that is removed, if no piece came to it
+// since.
 func (s *Store) giveUp(ctx context.Context, id int64, since time.Time) error {
 	return s.write(ctx, "give up a batch that was being made", func(tx *sql.Tx) error {
-		n, err := execN(ctx, tx, `UPDATE batches SET made_at = NULL WHERE id = $1 AND made_at <= $2`, id, at(since))
-		if err != nil || n == 0 {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE users SET removing = TRUE, status = 'Removing', next_run_at = NULL WHERE batch_id = $1`, id)
+		_, err := tx.ExecContext(ctx, `UPDATE batches SET made_at = NULL WHERE id = $1 AND made_at <= $2`, id, at(since))
 		return err
 	})
 }

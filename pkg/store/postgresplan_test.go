@@ -34,7 +34,7 @@ func TestPostgresPlans(t *testing.T) {
 		{selectUser + ` WHERE batch_id = $1 AND email_key = $2`, []string{id, user}},
 		{listUsers, []string{id, user, "100", "''"}},
 		{listUsersOfStatus, []string{id, user, "100", "''", "'Created'"}},
-		{`SELECT id FROM users WHERE removing AND NOT` + leased + ` LIMIT 500`, nil},
+		{removable + ` LIMIT 500`, nil},
 		{freeLease + freeQueuedOfUser, []string{"7"}},
 	} {
 		query := q.query

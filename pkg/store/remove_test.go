@@ -122,6 +122,74 @@ func testPurge(t *testing.T, open opener) {
 	w.gone("SEALED-CANARY", "canary0", "canary-head", "canary-journal", "canary-receipt", "canary-folder")
 }
 
+// testRemoveDies: who dies while it removes a batch leaves no half users and no secret of
+// one that is marked, and nobody is let in; another process goes on from wherever that was.
+func testRemoveDies(t *testing.T, open opener) {
+	s, ctx := open(t), t.Context()
+	w := newWorld(t, s, "acme")
+	before := w.rows()
+	dies := func(name string, users int) *migration.Batch {
+		b := w.batch(name, many(name, users)...)
+		_, err := s.w.ExecContext(ctx, `INSERT INTO records (org_id, user_id, folder, head) SELECT org_id, id, 'INBOX', $1 FROM users WHERE batch_id = $2`, []byte("head"), b.ID)
+		w.ok(err)
+		b.Removing = true
+		w.ok(s.UpdateBatch(ctx, b))
+		return b
+	}
+	dies("first", 3) // nobody is marked yet
+	if n, err := s.PurgeRemoved(ctx); n != 4 || err != nil {
+		t.Errorf("purged %d, %v; want the users and the batch", n, err)
+	}
+	const users = markedAtOnce + 3
+	b := dies("second", users)
+	n, upTo, more, err := s.markPiece(ctx, b.ID, "")
+	if n != markedAtOnce || !more || err != nil {
+		t.Fatalf("marked %d, more %v, %v", n, more, err)
+	}
+	w.leftOf(b, users, 3)
+	_, _, more, err = s.markPiece(ctx, b.ID, upTo)
+	w.ok(err)
+	if more {
+		t.Error("after the last user there are more")
+	}
+	n, more, err = s.purgePiece(ctx, ``)
+	if n != erasedAtOnce || !more || err != nil {
+		t.Fatalf("purged %d, more %v, %v", n, more, err)
+	}
+	w.leftOf(b, users-erasedAtOnce, 0)
+	if n, err := s.PurgeRemoved(ctx); n != users-erasedAtOnce+1 || err != nil {
+		t.Errorf("purged %d, %v; want the rest and the batch", n, err)
+	}
+	for table, n := range w.rows() {
+		if n != before[table] {
+			t.Errorf("table %s has %d rows, %d before", table, n, before[table])
+		}
+	}
+}
+
+// leftOf looks at a batch whose removal has begun: so many users are left, each with its
+// record, and some are not marked, with their secrets.
+func (w *world) leftOf(b *migration.Batch, users, unmarked int) {
+	w.Helper()
+	list, err := w.s.ListUsers(w.Context(), b.ID, migration.UserFilter{}, "", 2*users)
+	w.ok(err)
+	for _, u := range list {
+		if u.Removing != (u.SourceSecret == nil) || u.Removing != (u.Status == migration.UserRemoving) {
+			w.Errorf("%s: %+v, secret %q", u.EmailAddress, u.UserState, u.SourceSecret)
+		}
+		if !u.Removing {
+			unmarked--
+		}
+	}
+	equal(w.T, "unmarked users too few", unmarked, 0)
+	equal(w.T, "users left", len(list), users)
+	equal(w.T, "records left", w.count("records"), users)
+	equal(w.T, "admitted", len(w.admit(10)), 0)
+	if got, err := w.s.BatchByName(w.Context(), b.OrgID, b.Name); err != nil || !got.Removing {
+		w.Errorf("the batch is %+v, %v", got, err)
+	}
+}
+
 // rows counts the rows of each table.
 func (w *world) rows() map[string]int {
 	w.Helper()

@@ -104,14 +104,8 @@ func (m *making) finish(ctx context.Context) error {
 		if !more {
 			return m.end(ctx)
 		}
-		if m.s.dialect.manyWriters {
-			continue
-		}
-		// Another process asks for its turn every now and then only: it needs a gap.
-		select {
-		case <-ctx.Done():
-			return failed("reverse batch", ctx.Err())
-		case <-time.After(time.Since(began)):
+		if err := m.s.giveWay(ctx, began); err != nil {
+			return failed("reverse batch", err)
 		}
 	}
 }

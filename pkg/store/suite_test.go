@@ -128,6 +128,7 @@ func suite(t *testing.T, place func(t *testing.T) opener) {
 		{"pilots", testPilots},
 		{"remove", testRemove},
 		{"purge leaves nothing", testPurge},
+		{"remove by who dies", testRemoveDies},
 		{"secrets are gone", testErase},
 		{"rewrap", testRewrap},
 		{"restart", testRestart},

@@ -11,6 +11,8 @@ const (
 	writeTries = 5
 	// writePause lies before the second try, four times as long before each further one.
 	writePause = 5 * time.Millisecond
+	// longestPoll is the longest time between two looks of SQLite's busy handler.
+	longestPoll = 100 * time.Millisecond
 )
 
 // write runs do in one transaction; an error of do rolls it back. A transaction that
@@ -53,6 +55,21 @@ func (s *Store) writeStream(ctx context.Context, what string, do func(tx *sql.Tx
 		return failed(what, err)
 	}
 	return nil
+}
+
+// giveWay lets others write between two pieces of a long work, of which one began at a
+// time. On SQLite another process that waits asks for its turn every tenth of a second
+// only: it needs a gap.
+func (s *Store) giveWay(ctx context.Context, began time.Time) error {
+	if s.dialect.manyWriters {
+		return ctx.Err()
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(min(time.Since(began), longestPoll)):
+		return nil
+	}
 }
 
 func (s *Store) writeOnce(ctx context.Context, twiceIsOnce bool, do func(tx *sql.Tx) error) (again bool, err error) {
