@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,14 +64,21 @@ func newBatchNow(g *global, verb, short, done string, look func(context.Context,
 		if len(asked) == 0 {
 			return &exitError{exitExceptions, fmt.Errorf("batch %s: no user takes part in a %s now (mailhaul user list --batch %s)", name, verb, name)}
 		}
-		good, err := g.await(ctx, c, verb, name, asked, before, look)
+		good, fresh, err := g.await(ctx, c, verb, name, asked, before, look)
 		if err != nil {
 			return err
 		}
 		g.say("%d of %d users %s", good, len(asked), done)
 		if good < len(asked) {
-			return &exitError{exitExceptions, fmt.Errorf("batch %s: %d users are not %s (mailhaul user list --batch %s, mailhaul report receipts %s)",
-				name, len(asked)-good, done, name, name)}
+			var bad []string
+			if n := fresh - good; n > 0 {
+				bad = append(bad, fmt.Sprintf("%d users are not %s", n, done))
+			}
+			if n := len(asked) - fresh; n > 0 {
+				bad = append(bad, fmt.Sprintf("%d users have had no %s", n, verb))
+			}
+			return &exitError{exitExceptions, fmt.Errorf("batch %s: %s (mailhaul user list --batch %s, mailhaul report receipts %s)",
+				name, strings.Join(bad, ", "), name, name)}
 		}
 		return nil
 	}
@@ -88,20 +96,20 @@ func takesPart(u client.User) bool {
 }
 
 // await looks until all that are asked of have a newer stamp than before, or no pass
-// is left that could bring one; it returns how many went well.
+// is left that could bring one; it returns how many have a newer one, and how many of
+// them went well.
 func (g *global) await(ctx context.Context, c *client.Client, verb, name string, asked map[string]bool, before stamps,
 	look func(context.Context, *client.Client, string) (stamps, error),
-) (good int, err error) {
+) (good, fresh int, err error) {
 	shown := g.gauge(verb, ofUsers)
 	defer shown.end()
 	for idle := 0; ; {
 		asking := time.Now()
 		now, err := look(ctx, c, name)
 		if err != nil && !errors.Is(err, client.ErrUnreachable) {
-			return 0, err
+			return 0, 0, err
 		}
-		fresh := 0
-		good = 0
+		good, fresh = 0, 0
 		for email := range asked {
 			if s := now[email]; s.at.After(before[email].at) {
 				fresh++
@@ -112,23 +120,23 @@ func (g *global) await(ctx context.Context, c *client.Client, verb, name string,
 		}
 		shown.set(int64(fresh), int64(len(asked)))
 		if err == nil && fresh == len(asked) {
-			return good, nil
+			return good, fresh, nil
 		}
 		b, err := c.Batch(ctx, name)
 		switch {
 		case err != nil && !errors.Is(err, client.ErrUnreachable):
-			return 0, err
+			return 0, 0, err
 		case err == nil && b.Counts["queued"]+b.Counts["incrementalSyncing"]+b.Counts["syncing"]+b.Counts["completing"] == 0:
 			idle++
 		default:
 			idle = 0
 		}
 		if idle == idleLooks {
-			return good, nil
+			return good, fresh, nil
 		}
 		// The list of a large batch takes its time, of the API too.
 		if err := g.pauseFor(ctx, max(g.every, 5*time.Since(asking))); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
 }

@@ -50,7 +50,7 @@ func TestVerifyWaitsForEveryReceipt(t *testing.T) {
 	}{
 		"same":      {exitDone, "2 of 2 users the same on both sides\n"},
 		"different": {exitExceptions, "1 users are not the same on both sides"},
-		"never":     {exitExceptions, "1 of 2 users the same on both sides\n"},
+		"never":     {exitExceptions, "batch b: 1 users have had no verify ("},
 	} {
 		server := httptest.NewServer(verifying(last))
 		var out, errs bytes.Buffer

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,7 @@ var batchColumns = []column[client.Batch]{
 		}
 		return strings.Join(out, " ")
 	}},
+	{"NOTIFY", func(b client.Batch) string { return strings.Join(b.Notify, " ") }},
 	{"INCLUDED", func(b client.Batch) string { return strings.Join(b.IncludeFolders, " ") }},
 	{"MAIL SINCE", func(b client.Batch) string { return when(b.Since) }},
 	{"MAIL BEFORE", func(b client.Batch) string { return when(b.Before) }},
@@ -159,6 +161,7 @@ const deletionsHelp = "what becomes of copies whose messages are deleted at the 
 // anyNumber is no --bad-item-limit.
 const (
 	anyNumber    = -1
+	maxSizeHelp  = "skip messages larger than this, in bytes, such as 25M; 0: the target's own limit"
 	badItemsHelp = "how many messages of one user may be skipped before it is Failed (TooManyBadItems); -1: any number"
 )
 
@@ -222,8 +225,11 @@ func newBatchCreate(g *global) *cobra.Command {
 	fl.BoolVar(&dryRun, "dry-run", false, "check the file, store nothing")
 	cmd.MarkFlagsMutuallyExclusive("autostart", "start-at")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
+		switch {
+		case len(args) > 0:
 			spec.Name = args[0]
+		case f.file == "-":
+			return usageError(errors.New("a batch from stdin has no file to be named after: give a NAME"))
 		}
 		spec.Encoding, spec.AllowUnknownColumns = f.encoding, f.anyColumns
 		if limit != anyNumber {
@@ -275,9 +281,9 @@ func addSpec(fl *pflag.FlagSet, spec *client.BatchSpec) {
 	fl.Var(&folderRules[client.FolderRule]{to: &spec.MapFolders}, "map-folder", mapFolderHelp+" (repeatable)")
 	fl.StringVar(&spec.Since, "since", "", sinceHelp)
 	fl.StringVar(&spec.Before, "before", "", beforeHelp)
-	fl.Int64Var(&spec.MaxMessageSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
+	fl.Var(bytesFlag{&spec.MaxMessageSize}, "max-message-size", maxSizeHelp)
 	fl.StringVar(&spec.Deletions, "deletions", "", deletionsHelp+" (default keep)")
-	fl.StringVar(&spec.ResyncInterval, "resync-interval", "", "between two syncs of a user, such as 24h")
+	fl.StringVar(&spec.ResyncInterval, "resync-interval", "", "between two syncs of a user, such as 24h, the service's default where it was not set otherwise")
 	fl.StringArrayVar(&spec.Notify, "notify", nil, "mail address for the reports: when the batch is in step, and when it is completed (repeatable)")
 	fl.BoolVar(&spec.NewestFirst, "newest-first", false, "copy a folder's newest messages first")
 }
@@ -301,25 +307,25 @@ func newBatchSet(g *global) *cobra.Command {
 	var mapped []client.FolderRule
 	cmd := &cobra.Command{Use: "set NAME", Short: "Change a batch's settings, also while it runs", Args: cobra.ExactArgs(1)}
 	fl := cmd.Flags()
-	fl.StringArrayVar(&exclude, "exclude", nil, "folders to leave out, in place of those before (repeatable)")
-	fl.StringArrayVar(&include, "include", nil, "only these folders (repeatable)")
-	fl.Var(&folderRules[client.FolderRule]{to: &mapped}, "map-folder", mapFolderHelp+`, in place of the rules before; "" for none (repeatable)`)
+	fl.StringArrayVar(&exclude, "exclude", nil, "folders to leave out, in place of those before; \"\" for none (repeatable)")
+	fl.StringArrayVar(&include, "include", nil, "only these folders, in place of those before; \"\" for all (repeatable)")
+	fl.Var(&folderRules[client.FolderRule]{to: &mapped}, "map-folder", mapFolderHelp+` (repeatable; they replace the rules before; "" for none)`)
 	fl.StringVar(&since, "since", "", sinceHelp+`; "" from the first on`)
 	fl.StringVar(&before, "before", "", beforeHelp+`; "" to the last`)
-	fl.Int64Var(&maxSize, "max-message-size", 0, "skip messages larger than this, in bytes; 0: the target's own limit")
+	fl.Var(bytesFlag{&maxSize}, "max-message-size", maxSizeHelp)
 	fl.Int64Var(&limit, "bad-item-limit", anyNumber, badItemsHelp)
 	fl.StringVar(&deletions, "deletions", "", deletionsHelp)
 	fl.StringVar(&confirm, "confirm", "", "the batch's name, where deletions become mirror and mailboxes have been synced")
 	fl.StringVar(&interval, "resync-interval", "", "between two syncs of a user")
-	fl.StringArrayVar(&notify, "notify", nil, "mail addresses for the reports (repeatable)")
+	fl.StringArrayVar(&notify, "notify", nil, "mail addresses for the reports, in place of those before; \"\" for none (repeatable)")
 	fl.BoolVar(&newestFirst, "newest-first", false, "copy a folder's newest messages first")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var in client.BatchChange
 		if fl.Changed("exclude") {
-			in.ExcludeFolders = &exclude
+			in.ExcludeFolders = orNone(&exclude)
 		}
 		if fl.Changed("include") {
-			in.IncludeFolders = &include
+			in.IncludeFolders = orNone(&include)
 		}
 		if fl.Changed("map-folder") {
 			in.MapFolders = &mapped
@@ -341,7 +347,7 @@ func newBatchSet(g *global) *cobra.Command {
 			in.ResyncInterval = &interval
 		}
 		if fl.Changed("notify") {
-			in.Notify = &notify
+			in.Notify = orNone(&notify)
 		}
 		if fl.Changed("newest-first") {
 			in.NewestFirst = &newestFirst
@@ -353,6 +359,14 @@ func newBatchSet(g *global) *cobra.Command {
 		return g.emitBatch(c.ChangeBatch(cmd.Context(), args[0], confirm, in))
 	}
 	return cmd
+}
+
+// orNone is the list that a repeated flag gives: nothing for one "".
+func orNone(list *[]string) *[]string {
+	if slices.Equal(*list, []string{""}) {
+		return &[]string{}
+	}
+	return list
 }
 
 // given sets what a flag was given for.

@@ -107,6 +107,10 @@ func TestExitCodes(t *testing.T) {
 		{"frob", []any{nil}, 2, "unknown command"},
 		{"batch create", []any{nil}, 2, "--csv"},
 		{"batch create --csv /no/such/file", []any{nil}, 2, "no such file"},
+		{"batch create --csv - --source a --target b", []any{nil}, 2, "give a NAME"},
+		{"batch create --csv x --max-message-size 25X", []any{nil}, 2, "want bytes"},
+		{"endpoint create e --host h --max-concurrent-migrations 0", []any{nil}, 2, "1 or more"},
+		{"endpoint create e --host h --admin-user root", []any{client.Endpoint{Name: "e", AdminUser: "root"}}, 0, "is not proven: mailhaul endpoint test e --user MAILBOX"},
 		{"user list", []any{nil}, 2, "--batch"},
 		{"token create", []any{nil}, 2, "role"},
 

@@ -129,7 +129,7 @@ func (f *endpointFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.Security, "security", "", "tls, starttls or none (tls)")
 	fl.StringVar(&f.TLSPin, "tls-pin", "", "accept the certificate with this key and no other, whoever signed it; a refusal names the pin")
 	fl.BoolVar(&f.TLSInsecure, "tls-insecure", false, "accept every certificate: whoever stands between can read the passwords")
-	fl.StringVar(&f.Auth, "auth", "", "how users log in: password")
+	fl.StringVar(&f.Auth, "auth", "", "how users log in: password (xoauth2 of a preset is not supported yet)")
 	fl.StringVar(&f.LoginTemplate, "login-template", "", "how the administrator logs in for a user, such as {user}*{admin}, or sasl-plain")
 	fl.StringVar(&f.AdminUser, "admin-user", "", "administrator's login name")
 	fl.StringVar(&f.passwordFile, "admin-password-file", "", "file with the administrator's password, - for stdin")
@@ -167,9 +167,17 @@ func newEndpointCreate(g *global) *cobra.Command {
 		if err := by.fill(cmd.Context(), g, c, &in.EndpointSpec); err != nil {
 			return err
 		}
+		for _, limit := range []string{"max-concurrent-migrations", "max-concurrent-incremental-syncs", "connections-per-mailbox"} {
+			if fl := cmd.Flags().Lookup(limit); fl.Changed && fl.Value.String() == "0" {
+				return usageError(fmt.Errorf("--%s: 1 or more", limit))
+			}
+		}
 		e, err := c.CreateEndpoint(cmd.Context(), in, noTest)
 		if err != nil {
 			return err
+		}
+		if e.AdminUser != "" && e.TestMailbox == "" && !noTest {
+			g.say("the administrator has opened no mailbox yet, so that the password is not proven: mailhaul endpoint test %s --user MAILBOX", e.Name)
 		}
 		return emitOne(g, e, endpointColumns)
 	}

@@ -35,7 +35,7 @@ func TestWhatIsSaidOfAFileReachesTheAPI(t *testing.T) {
 		"batch create pilot --source a --target b --csv": {
 			"/v1/orgs/default/batches", `{"name":"pilot","type":"imap","sourceEndpoint":"a","targetEndpoint":"b"}`, client.Batch{Name: "pilot"}, "pilot", "",
 		},
-		"batch create late --source a --target b --include #Inbox# --since 2024-01-31 --before 2024-03-01T12:00:00Z --max-message-size 5000 --bad-item-limit 0 --map-folder Projects/*=Work/* --map-folder a\\=b=c --csv": {
+		"batch create late --source a --target b --include #Inbox# --since 2024-01-31 --before 2024-03-01T12:00:00Z --max-message-size 5K --bad-item-limit 0 --map-folder Projects/*=Work/* --map-folder a\\=b=c --csv": {
 			"/v1/orgs/default/batches", `{"name":"late","type":"imap","sourceEndpoint":"a","targetEndpoint":"b","includeFolders":["#Inbox#"],"mapFolders":[{"from":"Projects/*","to":"Work/*"},{"from":"a=b","to":"c"}],` +
 				`"since":"2024-01-31","before":"2024-03-01T12:00:00Z","maxMessageSize":5000,"badItemLimit":0}`,
 			client.Batch{Name: "late", MaxMessageSize: 5000},
@@ -64,5 +64,26 @@ func TestWhatIsSaidOfAFileReachesTheAPI(t *testing.T) {
 		if code != 0 || !strings.Contains(out.String(), want.out) || !strings.HasSuffix(errs.String(), want.errs) {
 			t.Errorf("%s: code %d, out %q, said %q", args, code, out.String(), errs.String())
 		}
+	}
+}
+
+// TestABatchsListsAreEmptied: a list that is set is given in place of the one before, and
+// "" is none.
+func TestABatchsListsAreEmptied(t *testing.T) {
+	var got string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = strings.TrimSpace(string(body))
+		_ = json.NewEncoder(w).Encode(client.Batch{Name: "pilot"})
+	}))
+	defer server.Close()
+	var out bytes.Buffer
+	g := &global{stdio: stdio{strings.NewReader(""), &out, &out}}
+	args := []string{"batch", "set", "pilot", "--exclude", "", "--include", "a", "--include", "", "--notify", "", "--api", server.URL}
+	if code := g.run(t.Context(), args, func(string) (string, bool) { return "", false }); code != 0 {
+		t.Fatalf("code %d: %s", code, out.String())
+	}
+	if want := `{"excludeFolders":[],"includeFolders":["a",""],"notify":[]}`; got != want {
+		t.Errorf("sent %s, want %s", got, want)
 	}
 }

@@ -17,10 +17,10 @@ import (
 const syncHelp = `Bring one target mailbox in step with one source mailbox, without a server.
 
 Nothing at the source is changed, and nothing at the target deleted unless --deletions
-mirror says so. Repeat the command
-to carry over what is new: with --state a pass with nothing new takes a handful of round
-trips, and what you delete or re-flag at the target stays so; without it, what is at the
-target already is recognised and not copied again. It may be killed at any moment.
+mirror says so. Repeat the command to carry over what is new: with --state a pass with
+nothing new takes a handful of round trips, and what you delete or re-flag at the target
+stays so; without it, what is at the target already is recognised and not copied again.
+It may be killed at any moment.
 `
 
 func newSyncCommand(g *global) *cobra.Command {
@@ -38,7 +38,7 @@ func newSyncCommand(g *global) *cobra.Command {
 	p.add(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only look and count; change nothing")
 	cmd.Flags().BoolVar(&verify, "verify", false, "compare the mailboxes message by message afterwards")
-	cmd.Flags().Int64Var(&maxSize, "max-message-size", 0, "leave out messages larger than this, in bytes; 0: the target's own limit")
+	cmd.Flags().Var(bytesFlag{&maxSize}, "max-message-size", maxSizeHelp)
 	deletions.add(cmd)
 	cmd.Flags().BoolVar(&newestFirst, "newest-first", false, "copy a folder's newest messages first")
 	cmd.Flags().Var(&connections, "connections", "connections at once to each side, 1 to 16: a help where a server is slow on each")

@@ -193,7 +193,7 @@ func checkEndpointSpec(s *migration.EndpointSpec) error {
 	case s.Security != migration.TLS && s.Security != migration.StartTLS && s.Security != migration.Plain:
 		return fault(migration.InvalidArgument, "security %q is none of tls, starttls, none", migration.Clean(string(s.Security)))
 	case s.Auth != "password":
-		return fault(migration.InvalidArgument, "auth %q is not supported: password", migration.Clean(s.Auth))
+		return fault(migration.InvalidArgument, "auth %q is not supported yet: set it to password (--auth password), with the users' app passwords where the provider wants such", migration.Clean(s.Auth))
 	case s.AdminUser != "" && s.LoginTemplate == "":
 		return fault(migration.InvalidArgument, "adminUser needs a loginTemplate, such as {user}*{admin} or %s", migration.SASLPlain)
 	case s.LoginTemplate != "" && s.AdminUser == "":

@@ -52,7 +52,11 @@ func spelled[W ~string](what string, word W, known []W) (W, error) {
 	case i >= 0:
 		return known[i], nil
 	}
-	return "", fault(migration.InvalidArgument, "there is no %s %q; there are %v", what, word, known)
+	var list []string
+	for _, k := range known {
+		list = append(list, string(k))
+	}
+	return "", fault(migration.InvalidArgument, "there is no %s %q; there are: %s", what, word, strings.Join(list, ", "))
 }
 
 // User finds one user.
@@ -194,6 +198,9 @@ func (c *Control) ResetUser(ctx context.Context, a Actor, org, batch, email stri
 	b, u, err := c.enterUser(ctx, a, org, batch, email, migration.Operator)
 	if err != nil {
 		return migration.User{}, err
+	}
+	if completed(&u) { // nothing would recognise it again, and its counts and receipt are the proof of the move
+		return migration.User{}, fault(migration.Conflict, "%s is completed: what is known of it stays", u.EmailAddress)
 	}
 	if err := c.store.ResetUser(ctx, u.ID); err != nil {
 		return migration.User{}, fmt.Errorf("reset %s: %w", email, err)

@@ -28,6 +28,13 @@ func (c *Control) StartBatch(ctx context.Context, a Actor, org, name string) (Ba
 // StopBatch stops a batch: no pass begins any more, those under way end at their next
 // window.
 func (c *Control) StopBatch(ctx context.Context, a Actor, org, name string) (Batch, error) {
+	b, err := c.enterBatch(ctx, a, org, name, migration.Operator)
+	if err != nil {
+		return Batch{}, err
+	}
+	if code(c.ended(ctx, b, 0, nil, "")) == migration.Conflict { // nothing of it runs, and a start would change nothing
+		return c.look(ctx, b)
+	}
 	return c.act(ctx, a, org, name, "batch.stopped", func(b *migration.Batch) error {
 		b.Stopped = true
 		return nil
@@ -43,8 +50,12 @@ func (c *Control) SyncBatch(ctx context.Context, a Actor, org, name string) (Bat
 }
 
 // CompleteBatch asks for a last sync of every user, then no more; at a later time
-// where at is not zero.
+// where at is not zero. One that is long past is a slip, and what it would do cannot be
+// taken back.
 func (c *Control) CompleteBatch(ctx context.Context, a Actor, org, name string, at time.Time) (Batch, error) {
+	if !at.IsZero() && c.now().Sub(at) > time.Hour {
+		return Batch{}, fault(migration.InvalidArgument, "at: %s is past; to complete the batch now, give no time", at.Format(time.RFC3339))
+	}
 	if at.After(c.now()) {
 		return c.act(ctx, a, org, name, "batch.completionScheduled", func(b *migration.Batch) error {
 			if b.Completing {

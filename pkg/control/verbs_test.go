@@ -116,6 +116,33 @@ func TestABatchStartsAndCompletesAtItsTime(t *testing.T) {
 	expect(end.Add(2*time.Minute), "Completing")
 }
 
+// TestWhatIsCompletedStaysAsItIs: its counts are the proof of the move, and a stop or a
+// reset would be followed by no sync that mends them.
+func TestWhatIsCompletedStaysAsItIs(t *testing.T) {
+	o, ctx := newOffice(t), t.Context()
+	_, _, err := o.CreateBatch(ctx, owner, "default", o.batch("pilot", "a.example", "a", nil))
+	must(t, err)
+	_, err = o.CompleteBatch(ctx, owner, "default", "pilot", o.now.Add(-365*24*time.Hour))
+	if err == nil || migration.AsFault(err).Code != migration.InvalidArgument {
+		t.Errorf("completed at a time of last year: %v", err)
+	}
+	_, err = o.CompleteBatch(ctx, owner, "default", "pilot", o.now)
+	must(t, err)
+	o.syncOne(t, migration.Result{Progress: true, Tally: migration.Tally{Seen: 2, Copied: 2}})
+
+	if _, err := o.ResetUser(ctx, owner, "default", "pilot", "a@a.example"); err == nil || migration.AsFault(err).Code != migration.Conflict {
+		t.Errorf("reset: %v", err)
+	}
+	b, err := o.StopBatch(ctx, owner, "default", "pilot")
+	must(t, err)
+	if b.Stopped || b.Status != migration.BatchCompleted {
+		t.Errorf("stopped: %+v", b)
+	}
+	if _, err := o.SyncBatch(ctx, owner, "default", "pilot"); err == nil || !strings.Contains(err.Error(), "is completed") {
+		t.Errorf("sync after a stop: %v", err)
+	}
+}
+
 // TestNothingIsAskedOfACompletedBatch: a verify that reaches nobody would find nothing
 // wrong.
 func TestNothingIsAskedOfACompletedBatch(t *testing.T) {

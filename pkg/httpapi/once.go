@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"time"
 
@@ -61,12 +62,21 @@ func (a *api) once(next http.Handler) http.Handler {
 		k := kept{api: a, key: key, token: bearer(r)}
 		who := actor(r.Context())
 		k.orgID, k.tokenID = who.OrgID, who.TokenID
-		k.hash = k.mac("request", []byte(r.Method), []byte(r.URL.RequestURI()), []byte(r.Header.Get("Content-Type")), wholeBody(r.Context()))
+		k.hash = k.mac("request", append(sameRequest(r.Header.Get("Content-Type"), wholeBody(r.Context())), []byte(r.Method), []byte(r.URL.RequestURI()))...)
 		if k.replay(w, r) {
 			return
 		}
 		k.run(w, r, next)
 	})
+}
+
+// sameRequest is what makes a body the same: a form sent again has another boundary.
+func sameRequest(contentType string, body []byte) [][]byte {
+	kind, params, err := mime.ParseMediaType(contentType)
+	if boundary := params["boundary"]; err == nil && boundary != "" {
+		return [][]byte{[]byte(kind), bytes.ReplaceAll(body, []byte("--"+boundary), []byte("--"))}
+	}
+	return [][]byte{[]byte(contentType), body}
 }
 
 // kept is one key of one token.

@@ -1,6 +1,8 @@
 package httpapi_test
 
 import (
+	"bytes"
+	"mime/multipart"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +34,34 @@ func TestAPostSentTwiceIsDoneOnce(t *testing.T) {
 	}
 	if a := post(admin, strings.Repeat("k", 300), "third"); a.status != 422 {
 		t.Errorf("a long key: %d %s", a.status, a.body)
+	}
+}
+
+// TestAFormSentTwiceIsDoneOnce: whoever sends a form again makes another boundary.
+func TestAFormSentTwiceIsDoneOnce(t *testing.T) {
+	e := newEnv(t)
+	op := e.token("default", migration.Operator)
+	e.endpoints(e.owner, "default")
+	post := func(boundary, name string) answer {
+		var form bytes.Buffer
+		w := multipart.NewWriter(&form)
+		if err := w.SetBoundary(boundary); err != nil {
+			t.Fatal(err)
+		}
+		_ = w.WriteField("spec", `{"name":"`+name+`",`+spec[1:])
+		_ = w.WriteField("csv", users)
+		_ = w.Close()
+		return e.do(request{
+			method: "POST", path: inDefault + "/batches", token: op, body: form.String(), contentType: w.FormDataContentType(),
+			header: map[string]string{"Idempotency-Key": "k"},
+		})
+	}
+	first, second := post("one", "pilot"), post("another", "pilot")
+	if first.status != 201 || second.status != 201 || second.header.Get("Idempotency-Replayed") != "true" {
+		t.Errorf("first %d %s, second %d %s", first.status, first.body, second.status, second.body)
+	}
+	if a := post("one", "other"); a.status != 422 || !strings.Contains(a.body, "another request") {
+		t.Errorf("another form: %d %s", a.status, a.body)
 	}
 }
 

@@ -62,6 +62,9 @@ func (b *opening) greet(context.Context) error {
 	defer b.conn.await(-1)
 	response, err := b.response()
 	if err != nil {
+		if b.account.Security != migration.TLS {
+			what += " (a port that speaks TLS from the first byte, such as 993, needs security tls)"
+		}
 		return b.lost(what)
 	}
 	s, ok := b.conn.status(response)

@@ -96,7 +96,7 @@ type remedy struct {
 }
 
 var catalogue = map[Code]remedy{
-	AuthFailed:            {FixAndResume, "Give the right user name and password; many providers want an app password or an authorization code from their settings, not the one for the web (see the server's words). A user of a batch gets it with mailhaul user set-credentials, and goes on by itself."},
+	AuthFailed:            {FixAndResume, "Give the right user name and password; many providers want an app password or an authorization code from their settings, not the one for the web (see the server's words). A user of a batch gets it with mailhaul user set-credentials, an endpoint's administrator with mailhaul endpoint set --admin-password-file; then it goes on by itself."},
 	AuthorizationMissing:  {FixAndResume, "The server knows the login and does not let it into this mailbox: turn IMAP on for the mailbox at its provider, give the account the permission, or mend the endpoint's login template, as the server's words say; then retry the user (mailhaul user retry)."},
 	ConnectionFailed:      {Retry, "Check host, port, firewall and whether the server is up (mailhaul endpoint test); a batch tries again by itself."},
 	TLSFailed:             {Retry, "Check the port and the security setting of the endpoint (tls, starttls; none on a network of your own); a batch tries again by itself."},
