@@ -82,8 +82,8 @@ type Job struct {
 	// Mirror carries deletions over: a copy whose message is gone at the source is deleted
 	// at the target, at the end of a pass that carried everything (mirror.go).
 	Mirror bool
-	// ConfirmedDeletions is up to how many copies are deleted although the source looks
-	// wrong; 0: none.
+	// ConfirmedDeletions is up to how many copies, of those that the latest pass asked
+	// about, are deleted although the source looks wrong; 0: none.
 	ConfirmedDeletions int64
 	// DryRun surveys and plans, and changes nothing anywhere: no record either.
 	DryRun bool

@@ -17,7 +17,8 @@ import (
 //  1. Before anything is carried, folders whose numbers do not add up with their record
 //     are opened at the source, and told UIDs compared: what was delivered and is not
 //     there is gone (lookForGone). A folder that tells fewer messages than it says it
-//     has is not believed. What no filter lets through is not looked at.
+//     has is not believed. What no filter lets through is not looked at. What was gone
+//     before and has come back is found here too, in any pass.
 //  2. The source is listed once more. What was moved has reached its new folder by
 //     then, so that this pass finds it there, and copies it first.
 //  3. Everything is carried as always. Where anything of it failed, or was put off,
@@ -25,9 +26,10 @@ import (
 //  4. The copies are looked at (mirrorplan.go). One whose flags are not those last
 //     carried was changed by the target's user: it is kept, and is the user's from then
 //     on. So is one that a message resembles that was skipped, as that may be where the
-//     deleted one went.
+//     deleted one went. One that another folder's record explains is that one's.
 //  5. Where all of that looks like a fault of the source's, nothing is deleted: the pass
-//     ends with NeedsDecision, and tells how many it is about.
+//     ends with NeedsDecision, tells how many it is about, and records which. Only those
+//     does a confirmation delete.
 //  6. In pieces, the source is asked for exactly those messages once more, and the copies
 //     are deleted by UID. Then the record forgets them: should the source bring one
 //     back, it is copied again. A crash in between leaves a copy that is gone, as if its
@@ -39,8 +41,10 @@ type mirror struct {
 	carried  int64 // messages that the records explain, of the whole mailbox
 	messages int64 // in all of the source's folders that tell
 	seen     bool  // the pass met messages, whatever the listing told
-	// doubt is why nothing is deleted in this pass.
-	doubt *migration.Fault
+	// doubt is why nothing is deleted in this pass; hidden is why what is to be deleted is
+	// not.
+	doubt, hidden *migration.Fault
+	records       map[string]*record // of the listing
 }
 
 // suspect is a source folder of which messages are gone.
@@ -51,21 +55,25 @@ type suspect struct {
 	source, target mailbox.UIDValidity // as recorded then
 	held           int64               // messages that the record explained then
 	gone           mailbox.UIDSet      // of those
+	stay           mailbox.UIDSet      // the last that are still there
 
 	plan deletions
+	// others is set where those that are still there are other messages than were copied.
+	others bool
 }
 
-// lookForGone finds what was delivered and is gone at the source. The listing is a later
-// one where there is any.
+// compared is how many messages of a folder are compared with their copies before others
+// are believed to be gone.
+const compared = 5
+
+// lookForGone finds what was delivered and is gone at the source, and what was gone and has
+// come back. The listing is a later one where anything is gone.
 func (p *lane) lookForGone(ctx context.Context, l *listing) error {
-	if !p.job.Mirror {
-		return nil
-	}
 	target, err := p.target.session(ctx)
 	if err != nil {
 		return err
 	}
-	if !target.Caps().UIDPlus {
+	if p.job.Mirror && !target.Caps().UIDPlus {
 		return migration.NewFault(migration.TargetNotPrepared, migration.ScopeUser, migration.Target, "deletions cannot be carried over: "+
 			"the target server has no UIDPLUS (RFC 4315), so it cannot delete single messages without those that its user has marked; "+
 			"set deletions to keep", nil)
@@ -75,6 +83,7 @@ func (p *lane) lookForGone(ctx context.Context, l *listing) error {
 		return err
 	}
 	wanted := p.filter(l.source)
+	p.mirror.records = l.records
 	for _, name := range slices.Sorted(maps.Keys(l.records)) {
 		r := l.records[name]
 		p.mirror.carried += r.uids.len()
@@ -83,7 +92,10 @@ func (p *lane) lookForGone(ctx context.Context, l *listing) error {
 			f = l.vanishedFolder(r, source.Naming())
 			wanted.roles[name] = f.Role
 		}
-		if !r.explains() || !wanted.takes(f) || listed && (r.addsUp(f.Status) || p.isCutShort(f.Status)) {
+		if !wanted.takes(f) || listed && (r.addsUp(f.Status) || p.isCutShort(f.Status)) {
+			continue
+		}
+		if mayLack := p.job.Mirror && r.explains(); !mayLack && !(r.Forgot && listed && !r.isStill(f.Status)) {
 			continue
 		}
 		if err := p.lookAtGone(ctx, r, listed); err != nil {
@@ -91,10 +103,7 @@ func (p *lane) lookForGone(ctx context.Context, l *listing) error {
 		}
 	}
 	if len(p.mirror.suspects) > 0 {
-		if l.source, _, err = p.list(ctx, &p.source); err != nil {
-			return err
-		}
-		err = p.followRenames(ctx, l)
+		err = p.listAgain(ctx, l)
 	}
 	for _, f := range l.source {
 		if f.Status != nil {
@@ -102,6 +111,21 @@ func (p *lane) lookForGone(ctx context.Context, l *listing) error {
 		}
 	}
 	return err
+}
+
+// listAgain lists the source once more. What a folder that is not among them now holds is
+// not known.
+func (p *lane) listAgain(ctx context.Context, l *listing) (err error) {
+	before, wanted := l.source, p.filter(l.source)
+	if l.source, _, err = p.list(ctx, &p.source); err != nil {
+		return err
+	}
+	for _, f := range before {
+		if _, listed := l.sourceFolder(f.Name); !listed && wanted.takes(f) {
+			p.mirror.hidden = contradicts("folder %q was listed, and is not any more", f.Name)
+		}
+	}
+	return p.followRenames(ctx, l)
 }
 
 // explains reports whether what the record says of UIDs can be relied on.
@@ -149,7 +173,8 @@ func (l *listing) vanishedFolder(r *record, source mailbox.Naming) mailbox.Folde
 func (p *lane) lookAtGone(ctx context.Context, r *record, listed bool) error {
 	sel, there, err := p.uidsThere(ctx, r.folder)
 	switch {
-	case err == nil && !listed: // it opens: it is not gone, whatever the listing says
+	case err == nil && !listed: // it is not gone, and what has come to it is not carried
+		p.mirror.hidden = contradicts("folder %q is not listed, and opens", r.folder)
 		return nil
 	case isMissing(err) && !listed:
 	case err != nil:
@@ -159,21 +184,44 @@ func (p *lane) lookAtGone(ctx context.Context, r *record, listed bool) error {
 		return nil // the pass meets it again, and tells
 	case sel.UIDValidity != r.SourceValidity:
 		return nil // other messages: they are recognised by their contents
+	case p.isCutShort(&sel.Status):
+		return nil
 	case there.Len() < int64(sel.Messages):
 		p.mirror.doubt = contradicts("folder %q has %d messages and tells only %d of them", r.folder, sel.Messages, there.Len())
 		return nil
 	}
-	if r.Finished && r.UIDNext > 1 && p.job.dates().any() &&
-		there.Intersect(mailbox.Span(1, r.UIDNext-1)).Minus(r.decided()).Len() > 0 {
-		r.Finished = false // some came back: the folder is looked through as a whole
+	if r.Finished && r.UIDNext > 1 && there.Intersect(mailbox.Span(1, r.UIDNext-1)).Minus(r.decided()).Len() != r.LeftOut {
+		r.lookThrough() // some came back
 	}
-	gone := r.uids.sources().Minus(there)
-	if gone.Len() > 0 {
+	delivered := r.uids.sources()
+	gone := delivered.Minus(there)
+	if sel.UIDNext > 0 { // it was set back: what it has not numbered yet it cannot have lost
+		gone = gone.Intersect(mailbox.Span(1, sel.UIDNext-1))
+	}
+	if p.job.Mirror && gone.Len() > 0 {
 		p.mirror.suspects = append(p.mirror.suspects, &suspect{
 			folder: r.folder, vanished: !listed, rec: r, source: r.SourceValidity, target: r.TargetValidity, held: r.uids.len(), gone: gone,
+			stay: lastOf(delivered.Intersect(there), compared),
 		})
 	}
 	return nil
+}
+
+// lookThrough has a folder looked through as a whole, its target's too: a copy that was
+// kept there is the one of a message that comes back.
+func (r *record) lookThrough() { r.Finished, r.TargetSeen = false, 1 }
+
+// lastOf returns the last n UIDs of set.
+func lastOf(set mailbox.UIDSet, n int64) mailbox.UIDSet {
+	var out mailbox.UIDSet
+	for i := len(set) - 1; i >= 0 && out.Len() < n; i-- {
+		first := set[i].First
+		if more := n - out.Len(); set[i].Len() > more {
+			first = set[i].Last - mailbox.UID(more) + 1
+		}
+		out = out.Union(mailbox.Span(first, set[i].Last))
+	}
+	return out
 }
 
 // uidsThere opens a source folder and returns the UIDs of all messages in it. Messages

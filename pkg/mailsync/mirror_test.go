@@ -606,35 +606,6 @@ func TestWhatComesBackIsCopiedAgain(t *testing.T) {
 	p.same()
 }
 
-// TestWhatComesBackInTheMiddle: mail that was gone is there again when some of its copies
-// are deleted already. The rest stays, and what went is copied again.
-func TestWhatComesBackInTheMiddle(t *testing.T) {
-	p := newPair(t)
-	for i := range 1200 {
-		p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
-	}
-	p.mustRun()
-	p.job.Mirror, p.job.ConfirmedDeletions = true, 700
-	f := p.source.Folder("INBOX")
-	all := slices.Clone(f.Messages)
-	f.Messages = slices.Clone(all[700:])
-	p.target.Step = func(what string) mailboxtest.Fate {
-		if what == "expunge" {
-			f.Messages = slices.Clone(all)
-		}
-		return mailboxtest.Done
-	}
-	out, err := p.run()
-	if migration.AsFault(err) == nil || migration.AsFault(err).Code != migration.SourceChanged || out.Tally.Deleted != 500 {
-		t.Fatalf("%+v, %v; want SourceChanged after 500", out.Tally, err)
-	}
-	p.target.Step = nil
-	if out := p.mustRun(); out.Tally.Copied != 500 {
-		t.Errorf("%+v", out.Tally)
-	}
-	p.same()
-}
-
 // TestMirrorAtEveryStep cuts a pass off at every one of its steps. At each moment every
 // message that the source holds is at the target, and in the end the two are alike.
 func TestMirrorAtEveryStep(t *testing.T) {

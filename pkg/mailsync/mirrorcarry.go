@@ -1,6 +1,7 @@
 package mailsync
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -29,14 +30,20 @@ func (p *lane) carryDeletions(ctx context.Context) error {
 	if err := p.planDeletions(ctx); err != nil {
 		return err
 	}
+	if m.hidden != nil && m.planned() > 0 {
+		return m.hidden
+	}
 	m.seen = p.tallyNow().Seen > 0
 	n, why := m.planned(), m.looksWrong()
 	if p.job.DryRun {
 		p.countDeletions(migration.Tally{ToDelete: n})
 		return nil
 	}
-	if why != "" && n > p.job.ConfirmedDeletions {
+	if why != "" && (n > p.job.ConfirmedDeletions || !m.wereAsked()) {
 		p.countDeletions(migration.Tally{ToDelete: n})
+		if err := p.noteAsked(ctx); err != nil {
+			return err
+		}
 		return m.asks(why)
 	}
 	if why != "" && n == 0 {
@@ -51,9 +58,43 @@ func (p *lane) carryDeletions(ctx context.Context) error {
 		// fault of the source's it would be brought back.
 		forget := s.gone
 		if m.tooMany(gone) {
-			forget = mailbox.NewUIDSet(slices.Collect(maps.Keys(s.plan.remove))...).Union(s.plan.keep)
+			forget = s.plan.sources().Union(s.plan.keep).Union(s.plan.theirs)
 		}
 		if err := p.deleteCopies(ctx, s, forget); err != nil || p.hasYielded() {
+			return err
+		}
+	}
+	return nil
+}
+
+// wereAsked reports whether all that is to be deleted is what the latest pass that asked
+// has asked about: a confirmation is of those messages, not of as many others.
+func (m *mirror) wereAsked() bool {
+	for _, s := range m.suspects {
+		asked, err := decodeSet(s.rec.Asked)
+		if err != nil || s.plan.sources().Minus(asked).Len() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// noteAsked records what is asked about, and nothing else any more.
+func (p *lane) noteAsked(ctx context.Context) error {
+	asked := map[*record][]byte{}
+	for _, s := range p.mirror.suspects {
+		asked[s.rec] = encodeSet(s.plan.sources())
+	}
+	for _, r := range p.mirror.records {
+		if bytes.Equal(asked[r], r.Asked) {
+			continue
+		}
+		r.Asked = asked[r]
+		w, err := r.window(p.tallyNow())
+		if err == nil {
+			err = p.store(ctx, w)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -77,18 +118,16 @@ func (p *lane) deleteCopies(ctx context.Context, s *suspect, forget mailbox.UIDS
 		if err := p.proveGone(ctx, s, set); err != nil {
 			return err
 		}
-		var copies []mailbox.UID
-		for _, u := range part {
-			if dst := s.plan.remove[u]; dst != 0 {
-				copies = append(copies, dst)
-			}
-		}
-		if err := p.expunge(ctx, s, mailbox.NewUIDSet(copies...)); err != nil {
+		deleted, err := p.expunge(ctx, s, part)
+		if err != nil {
 			return err
 		}
-		p.countDeletions(migration.Tally{Deleted: int64(len(copies)), KeptAtTarget: set.Intersect(s.plan.keep).Len()})
+		p.countDeletions(migration.Tally{Deleted: deleted, KeptAtTarget: set.Intersect(s.plan.keep).Len()})
 		s.rec.uids.remove(set)
-		s.rec.stale = true
+		s.rec.Forgot, s.rec.stale = true, true
+		if s.vanished {
+			s.rec.lookThrough() // when it is there again
+		}
 		w, err := s.rec.window(p.tallyNow())
 		if err == nil {
 			err = p.store(ctx, w)
@@ -138,21 +177,43 @@ func (p *lane) proveGone(ctx context.Context, s *suspect, set mailbox.UIDSet) er
 	return nil
 }
 
-// expunge deletes copies.
-func (p *lane) expunge(ctx context.Context, s *suspect, copies mailbox.UIDSet) error {
-	if len(copies) == 0 {
-		return nil
+// expunge deletes those copies of the messages of part that are to go. One that its user
+// has changed since they were looked at is kept all the same.
+func (p *lane) expunge(ctx context.Context, s *suspect, part []mailbox.UID) (int64, error) {
+	of := map[mailbox.UID]mailbox.UID{} // copy -> source UID
+	for _, u := range part {
+		if dst := s.plan.remove[u]; dst != 0 {
+			of[dst] = u
+		}
+	}
+	if len(of) == 0 {
+		return 0, nil
 	}
 	p.target.use.Lock()
 	defer p.target.use.Unlock()
-	target, _, err := p.openCopies(ctx, s)
+	target, sel, err := p.openCopies(ctx, s)
 	if err != nil {
-		return err
+		return 0, err
+	}
+	var copies, changed []mailbox.UID
+	if err := target.Flags(ctx, mailbox.NewUIDSet(slices.Collect(maps.Keys(of))...), 0, func(u mailbox.UID, flags mailbox.Flags) error {
+		if _, base, _ := s.rec.uids.get(of[u]); untouched(sel.Keeps(base), flags) {
+			copies = append(copies, u)
+		} else {
+			changed = append(changed, of[u])
+		}
+		return nil
+	}); err != nil {
+		return 0, fmt.Errorf("look at %d messages in %q: %w", len(of), s.rec.Target, err)
+	}
+	s.plan.keep = s.plan.keep.Union(mailbox.NewUIDSet(changed...))
+	if len(copies) == 0 {
+		return 0, nil
 	}
 	failpoint.Reach(failpoint.BeforeExpunge)
-	if err := target.Expunge(ctx, copies); err != nil {
-		return fmt.Errorf("delete %d messages in %q: %w", copies.Len(), s.rec.Target, err)
+	if err := target.Expunge(ctx, mailbox.NewUIDSet(copies...)); err != nil {
+		return 0, fmt.Errorf("delete %d messages in %q: %w", len(copies), s.rec.Target, err)
 	}
 	failpoint.Reach(failpoint.Expunged)
-	return nil
+	return int64(len(copies)), nil
 }

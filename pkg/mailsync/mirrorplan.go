@@ -30,6 +30,12 @@ const (
 type deletions struct {
 	remove map[mailbox.UID]mailbox.UID // source UID -> copy
 	keep   mailbox.UIDSet              // source UIDs of copies that stay
+	theirs mailbox.UIDSet              // source UIDs of copies that another record explains
+}
+
+// sources are the messages whose copies are to be deleted.
+func (d deletions) sources() mailbox.UIDSet {
+	return mailbox.NewUIDSet(slices.Collect(maps.Keys(d.remove))...)
 }
 
 func (d deletions) copies() int64 { return int64(len(d.remove)) + d.keep.Len() }
@@ -51,6 +57,9 @@ func (p *lane) planDeletions(ctx context.Context) error {
 	var known []*suspect
 	for _, s := range m.suspects {
 		ok, err := p.planFor(ctx, s, elsewhere)
+		if err == nil && ok {
+			s.others, err = p.holdsOthers(ctx, s)
+		}
 		if err != nil {
 			return err
 		}
@@ -60,6 +69,45 @@ func (p *lane) planDeletions(ctx context.Context) error {
 	}
 	m.suspects = known
 	return nil
+}
+
+// holdsOthers reports whether messages that are still there are others than were copied: a
+// server that gives UIDs away a second time, after it was set back or a folder was made
+// anew, has not lost what is missing.
+func (p *lane) holdsOthers(ctx context.Context, s *suspect) (bool, error) {
+	if len(s.plan.remove) == 0 {
+		return false, nil
+	}
+	ours, err := p.prints(ctx, &p.source, s.folder, s.stay)
+	if err != nil {
+		return false, err
+	}
+	copies, err := p.prints(ctx, &p.target, s.rec.Target, s.rec.uids.lastTargets(s.stay, compared))
+	if err != nil {
+		return false, err
+	}
+	for u, print := range ours {
+		dst, _, _ := s.rec.uids.get(u)
+		if copied, there := copies[dst]; there && copied != print {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// claimed are the target UIDs of a suspect's folder that other records explain: a folder
+// that is gone may have left its place, and its copies, to another one.
+func (p *lane) claimed(s *suspect, naming mailbox.Naming) (out mailbox.UIDSet) {
+	records := slices.Collect(maps.Values(p.mirror.records))
+	for _, w := range p.all {
+		records = append(records, w.rec) // new ones too
+	}
+	for _, r := range records {
+		if r != s.rec && r.TargetValidity == s.target && foldName(r.Target, naming) == foldName(s.rec.Target, naming) {
+			out = out.Union(r.uids.targets(1))
+		}
+	}
+	return out
 }
 
 // skippedPrints are the fingerprints of what the source has and the target did not get:
@@ -121,6 +169,12 @@ func (p *lane) planFor(ctx context.Context, s *suspect, elsewhere map[fingerprin
 	}
 	// A copy that a message explains which is still there is not to be touched.
 	wanted, dates := mailbox.NewUIDSet(set...).Minus(s.rec.uids.targetsBut(s.gone)), p.job.dates()
+	claimed := wanted.Intersect(p.claimed(s, target.Naming()))
+	var theirs []mailbox.UID
+	for dst := range claimed.All() {
+		theirs = append(theirs, of[dst])
+	}
+	s.plan.theirs, wanted = mailbox.NewUIDSet(theirs...), wanted.Minus(claimed)
 	if len(elsewhere) == 0 && dates.any() {
 		err = target.Flags(ctx, wanted, 0, func(u mailbox.UID, flags mailbox.Flags) error {
 			decide(u, flags, false)
@@ -169,8 +223,11 @@ func (m *mirror) planned() (n int64) {
 // looksWrong says what speaks against believing the source; "" where nothing does.
 func (m *mirror) looksWrong() string {
 	var copies int64
-	var emptied []string
+	var emptied, others []string
 	for _, s := range m.suspects {
+		if s.others {
+			others = append(others, fmt.Sprintf("folder %q holds other messages than were copied", s.folder))
+		}
 		n := s.plan.copies()
 		if copies += n; n == 0 || s.held < emptiedFolder || s.gone.Len() < s.held {
 			continue
@@ -186,8 +243,8 @@ func (m *mirror) looksWrong() string {
 		return ""
 	case m.messages == 0 && !m.seen:
 		return "the source has no messages at all"
-	case len(emptied) > 0:
-		return first(emptied)
+	case len(others)+len(emptied) > 0:
+		return first(append(others, emptied...))
 	case m.tooMany(copies):
 		return fmt.Sprintf("that is more than %d and more than a tenth of the mailbox", fewDeleted)
 	}

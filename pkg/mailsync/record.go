@@ -62,6 +62,12 @@ type head struct {
 	Unproven bool `json:"unproven,omitempty"`
 	// Was is the source folder's name before it was renamed.
 	Was string `json:"was,omitempty"`
+	// Forgot is set once messages were forgotten because they were gone at the source: those
+	// that come back have UIDs below UIDNext and are not decided.
+	Forgot bool `json:"forgot,omitempty"`
+	// Asked are the messages, as encodeSet writes them, about whose copies the latest pass
+	// that asks has asked.
+	Asked []byte `json:"asked,omitempty"`
 	// Gone is set once it was counted what was moved out of a folder that is no more.
 	Gone bool `json:"gone,omitempty"`
 }
@@ -234,6 +240,25 @@ func (r *record) encode(runs []run, items []migration.Item) []byte {
 		b = append(b, j...)
 	}
 	return b
+}
+
+// encodeSet writes source UIDs as a journal entry; decodeSet reads them.
+func encodeSet(set mailbox.UIDSet) []byte {
+	r := newRecord("")
+	for _, x := range set {
+		r.uids.put(run{src: x.First, n: uint32(x.Len())})
+	}
+	return r.encode(r.uids.runs, nil)
+}
+
+func decodeSet(entry []byte) (mailbox.UIDSet, error) {
+	r := newRecord("")
+	if len(entry) > 0 {
+		if err := r.replay(entry); err != nil {
+			return nil, err
+		}
+	}
+	return r.uids.sources(), nil
 }
 
 // replay applies one journal entry.

@@ -79,7 +79,7 @@ func TestRecordSurvivesStorage(t *testing.T) {
 				}
 			}
 		}
-		if loaded.head != r.head {
+		if !reflect.DeepEqual(loaded.head, r.head) {
 			t.Fatalf("head %+v, want %+v", loaded.head, r.head)
 		}
 	})

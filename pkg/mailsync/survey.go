@@ -244,9 +244,12 @@ func (p *pass) triage() []*work {
 // done reports whether nothing can have changed at the source since the folder was
 // finished, and nothing is owed. What happened at the target alone is the user's.
 func (w *work) done() bool {
-	r, s := w.rec, w.src
-	return s != nil && r.Finished && !r.Writing && (w.dst != nil || r.uids.len() > 0) &&
-		s.UIDValidity == r.SourceValidity && s.Messages == r.Messages && s.UIDNext == r.UIDNext &&
+	return !w.rec.Writing && (w.dst != nil || w.rec.uids.len() > 0) && w.rec.isStill(w.src)
+}
+
+// isStill reports whether a source folder's numbers are those of when it was finished.
+func (r *record) isStill(s *mailbox.Status) bool {
+	return s != nil && r.Finished && s.UIDValidity == r.SourceValidity && s.Messages == r.Messages && s.UIDNext == r.UIDNext &&
 		(s.HighestModSeq != 0 && s.HighestModSeq == r.ModSeq || s.Messages == 0)
 }
 
