@@ -44,9 +44,13 @@ func TestAHarmedSourceLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, harm := range []faultproxy.Fault{
-		{Kind: faultproxy.Cut}, {Kind: faultproxy.Cut, Bytes: 90}, {Kind: faultproxy.Bye, Words: "shutting down"},
-		{Kind: faultproxy.Garbage, Words: "* 3 FETCH (((\r\n"}, {Kind: faultproxy.Answer, Words: "OK Completed."},
-		{Kind: faultproxy.Answer, Words: "NO [SERVERBUG] Internal error"}, {Kind: faultproxy.Answer, Words: "NO No such mailbox"},
+		{Kind: faultproxy.Cut},
+		{Kind: faultproxy.Cut, Bytes: 90},
+		{Kind: faultproxy.Bye, Words: "shutting down"},
+		{Kind: faultproxy.Garbage, Words: "* 3 FETCH (((\r\n"},
+		{Kind: faultproxy.Answer, Words: "OK Completed."},
+		{Kind: faultproxy.Answer, Words: "NO [SERVERBUG] Internal error"},
+		{Kind: faultproxy.Answer, Words: "NO No such mailbox"},
 	} {
 		for _, at := range []string{"LIST", "EXAMINE", "FETCH"} {
 			for skip, times := range []int{0, 2, 1} { // all of them, the second and third, the third
