@@ -18,6 +18,7 @@
 //	Refuse     answers with Words in the place of every message that holds Holds, and of
 //	           what would follow it
 //	Answer     answers with Words in the server's place; the server does not hear of it
+//	Reword     puts Words in the place of the answer's last line
 //
 // With a certificate the client's side is TLS, from the first byte or by STARTTLS; the
 // server's side is plain. A proxy ends with its test.

@@ -21,6 +21,7 @@ const (
 	Answer    Kind = "answer"
 	Tear      Kind = "tear"
 	Refuse    Kind = "refuse"
+	Reword    Kind = "reword"
 )
 
 // Greeting is the At of a fault in the server's first word.
@@ -41,7 +42,7 @@ type Fault struct {
 	Bytes    int           // of Cut, Stall: bytes of the answer that pass before
 	Messages int           // of CutAfter: messages of a FETCH that pass before
 	Pause    time.Duration // of Drip
-	Words    string        // of Answer and Refuse ("NO [THROTTLED] ..."), Bye, Garbage and Tear
+	Words    string        // of Answer, Reword and Refuse ("NO [THROTTLED] ..."), Bye, Garbage and Tear
 	Holds    string        // of Refuse: part of a message; it needs no At
 }
 

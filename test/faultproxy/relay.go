@@ -304,6 +304,14 @@ func (r *relay) pass(line string) bool {
 		return false
 	case Answer:
 		return r.tell(r.tag + " " + f.Words + "\r\n")
+	case Reword:
+		if !last {
+			return r.tell(line)
+		}
+		r.mu.Lock()
+		r.strike = nil
+		r.mu.Unlock()
+		return r.tell(r.tag + " " + f.Words + "\r\n")
 	case LostReply:
 		return !last
 	case CutAfter:

@@ -256,7 +256,7 @@ func (c *catalogue) unlike(r catalogueRow, u client.User) string {
 	case r.held, r.parked:
 		return "" // it is the endpoint that waits
 	case class == migration.FixAndResume || class == migration.Decide:
-		if u.ResumesAt != nil || u.NextSyncAt != nil {
+		if u.ResumesAt != nil || (u.NextSyncAt != nil) != (r.code == migration.NeedsDecision) {
 			return is + ", and does not rest"
 		}
 		c.resting[r.user()] = c.proxies[r.user()].Connections()
@@ -383,6 +383,33 @@ func pin(c *catalogue, r catalogueRow) {
 	c.cli("endpoint", "set", r.user(), "--tls-pin", found)
 }
 
+// syncAndEmpty brings the user in step, empties its INBOX at the source, and asks for a sync.
+func syncAndEmpty(c *catalogue, r catalogueRow) {
+	c.t.Helper()
+	c.cli("batch", "start", r.user())
+	c.await(r.name+" is in step before its INBOX is emptied", func() bool { return c.behind(r) == "" }, func() string { return c.behind(r) })
+	emptied(c.t, c.old.Port(), r.user(), cataloguePassword)
+	c.cli("batch", "sync", r.user())
+}
+
+// confirm gives the command that the reason names.
+func confirm(c *catalogue, r catalogueRow) {
+	c.t.Helper()
+	u, err := c.client.User(c.t.Context(), r.user(), r.email())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	_, command, _ := strings.Cut(u.Reason, "to delete them: mailhaul ")
+	if want := fmt.Sprintf("user confirm-deletions %s --batch %s --confirm %d", r.email(), r.user(), u.DeletionsAsked); command != want || u.DeletionsAsked == 0 {
+		c.t.Fatalf("the reason names %q, want %q", command, want)
+	}
+	c.cli(strings.Fields(command)...)
+	c.await(r.name+": what was confirmed is deleted", func() bool {
+		now, err := c.client.User(c.t.Context(), r.user(), r.email())
+		return err == nil && now.Messages.Deleted == u.DeletionsAsked && now.DeletionsAsked == 0
+	}, func() string { return u.Reason })
+}
+
 // setEndpoint changes the row's endpoint: what waits for it goes on by itself.
 func setEndpoint(args ...string) func(*catalogue, catalogueRow) {
 	return func(c *catalogue, r catalogueRow) {
@@ -423,9 +450,8 @@ func TestEveryCodeIsProvoked(t *testing.T) {
 
 // provokedElsewhere are codes that take more than one mailbox and one harm.
 var provokedElsewhere = map[migration.Code]string{
-	migration.TargetNotPrepared: "pkg/mailsync.TestATargetWithoutUIDPLUSIsRefused",
-	migration.LeftOutByPreset:   "pkg/mailsync.TestFoldersLeftOutByDefault",
-	migration.FolderNotWhole:    "pkg/mailsync.TestAFolderThatIsNotShownWhole",
+	migration.LeftOutByPreset: "pkg/mailsync.TestFoldersLeftOutByDefault",
+	migration.FolderNotWhole:  "pkg/mailsync.TestAFolderThatIsNotShownWhole",
 }
 
 // unsaid are codes of the move between two tenants, which cannot be made yet: the

@@ -205,6 +205,21 @@ var catalogueRows = []catalogueRow{
 		},
 	},
 	{
+		name: "A target that deletes no single message", code: migration.TargetNotPrepared, side: migration.Target,
+		spec:  func(b *client.BatchSpec) { b.Deletions = migration.Mirror },
+		harm:  []faultproxy.Fault{{Kind: faultproxy.Reword, At: "LOGIN", Words: "OK [CAPABILITY IMAP4rev1 NAMESPACE LIST-EXTENDED LIST-STATUS SPECIAL-USE LITERAL+] Logged in"}},
+		words: "set deletions to keep",
+		does: func(c *catalogue, r catalogueRow) {
+			c.cli("batch", "set", r.user(), "--deletions", "keep")
+			c.cli("user", "retry", r.email(), "--batch", r.user())
+		},
+	},
+	{
+		name: "A folder that was emptied", code: migration.NeedsDecision, status: migration.UserFailed, mail: 60,
+		spec:    func(b *client.BatchSpec) { b.Deletions = migration.Mirror },
+		prepare: syncAndEmpty, words: "to delete them: mailhaul user confirm-deletions", does: confirm,
+	},
+	{
 		name: "Not on the source's list", code: migration.NotInScope,
 		prepare: func(c *catalogue, r catalogueRow) {
 			c.cli("endpoint", "scope", "set", r.user(), "--file", file(c.t, "somebody@example.org\n"))

@@ -27,7 +27,7 @@ func TestDeletionsAreAskedAbout(t *testing.T) {
 		t.Errorf("mirror without a confirmation: exit code %d, want 1", code)
 	}
 	s.cli("batch", "set", batchName, "--deletions", "mirror", "--confirm", batchName)
-	emptied(t, m)
+	emptied(t, m.old.Port, m.users[0], m.oldPassword)
 	s.cli("batch", "sync", batchName)
 	email := m.users[0] + "@example.org"
 	user := func() (u client.User) {
@@ -53,11 +53,11 @@ func TestDeletionsAreAskedAbout(t *testing.T) {
 	}
 }
 
-// emptied deletes everything in the first user's INBOX at the old server.
-func emptied(t *testing.T, m *mail) {
+// emptied deletes everything in a user's INBOX.
+func emptied(t *testing.T, port int, user, password string) {
 	t.Helper()
 	session, err := imapmail.NewOpener(imapmail.Account{
-		Host: "127.0.0.1", Port: m.old.Port, Security: migration.Plain, User: m.users[0], Password: migration.NewSecret(m.oldPassword),
+		Host: "127.0.0.1", Port: port, Security: migration.Plain, User: user, Password: migration.NewSecret(password),
 	}, imapmail.Options{})(t.Context())
 	must(t, err)
 	defer func() { _ = session.Close() }()
