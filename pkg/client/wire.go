@@ -417,7 +417,7 @@ type User struct {
 	LastSyncedAt   *time.Time `json:"lastSyncedAt" doc:"when it was last in step"`
 	NextSyncAt     *time.Time `json:"nextSyncAt" doc:"when it is due; null: under way, or not at all"`
 	Attempts       int        `json:"attempts" doc:"faults since the last progress"`
-	ResumesAt      *time.Time `json:"resumesAt" doc:"when it goes on by itself, where it waits"`
+	ResumesAt      *time.Time `json:"resumesAt" doc:"when it goes on by itself, where it waits; null: at its turn, or once somebody has changed an endpoint (see why)"`
 	DeletionsAsked int64      `json:"deletionsAsked" doc:"how many copies would be deleted at the target, where its latest sync asks for a confirmation"`
 }
 

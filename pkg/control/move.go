@@ -47,7 +47,7 @@ func (c *Control) MoveUser(ctx context.Context, a Actor, org, batch, email, to s
 		c.audit(ctx, a, e)
 	}
 	c.kick()
-	return u, nil
+	return u, c.resume(ctx, &into, &u)
 }
 
 // mayJoin tells whether what is known of a user of from is of use in into.

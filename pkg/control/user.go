@@ -39,7 +39,31 @@ func (c *Control) Users(ctx context.Context, a Actor, org, batch string, f migra
 	if err != nil {
 		return nil, fmt.Errorf("list the users of %q: %w", batch, err)
 	}
-	return list, nil
+	waiting := make([]*migration.User, len(list))
+	for i := range list {
+		waiting[i] = &list[i]
+	}
+	return list, c.resume(ctx, &b, waiting...)
+}
+
+// resume tells when users of a batch who wait go on.
+func (c *Control) resume(ctx context.Context, b *migration.Batch, users ...*migration.User) error {
+	users = slices.DeleteFunc(users, func(u *migration.User) bool { return u.Status != migration.UserWaiting })
+	if len(users) == 0 {
+		return nil
+	}
+	source, err := c.store.EndpointByID(ctx, b.SourceEndpointID)
+	if err != nil {
+		return fmt.Errorf("read the source endpoint: %w", err)
+	}
+	target, err := c.store.EndpointByID(ctx, b.TargetEndpointID)
+	if err != nil {
+		return fmt.Errorf("read the target endpoint: %w", err)
+	}
+	for _, u := range users {
+		u.Resumes = u.ResumesAt(&source, &target, c.now())
+	}
+	return nil
 }
 
 // spelled returns the word that was meant, whatever its case; "" is any. One that there
@@ -61,7 +85,10 @@ func spelled[W ~string](what string, word W, known []W) (W, error) {
 
 // User finds one user.
 func (c *Control) User(ctx context.Context, a Actor, org, batch, email string) (migration.User, error) {
-	_, u, err := c.enterUser(ctx, a, org, batch, email, migration.Viewer)
+	b, u, err := c.enterUser(ctx, a, org, batch, email, migration.Viewer)
+	if err == nil {
+		err = c.resume(ctx, &b, &u)
+	}
 	return u, err
 }
 
@@ -98,7 +125,7 @@ func (c *Control) changeUserWith(ctx context.Context, a Actor, org, batch, email
 	maps.Copy(e.Data, more)
 	c.audit(ctx, a, e)
 	c.kick()
-	return u, nil
+	return u, c.resume(ctx, &b, &u)
 }
 
 func userEvent(b migration.Batch, u migration.User, kind string) migration.Event {
@@ -209,7 +236,7 @@ func (c *Control) ResetUser(ctx context.Context, a Actor, org, batch, email stri
 	if u, err = c.store.UserByID(ctx, u.ID); err != nil {
 		return migration.User{}, fmt.Errorf("find user %s: %w", email, err)
 	}
-	return u, nil
+	return u, c.resume(ctx, &b, &u)
 }
 
 // RemoveUser takes a user out of its batch. gone is whether nothing of it is left;

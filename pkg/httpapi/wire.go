@@ -98,9 +98,9 @@ func endpointWire(e migration.Endpoint) client.Endpoint {
 		out.Resting = &client.Resting{Until: r.Until.UTC(), Code: string(r.Code), Reason: r.Reason}
 	}
 	if p := e.Park; p.Held || !p.Until.IsZero() && !p.Untried() {
-		out.Parked = &client.Parked{
-			Until: when(p.Until), Held: p.Held,
-			Code: string(p.Code), Reason: p.Reason, Remedy: p.Code.Remedy(),
+		out.Parked = &client.Parked{Held: p.Held, Code: string(p.Code), Reason: p.Reason, Remedy: p.Code.Remedy()}
+		if !p.Held {
+			out.Parked.Until = when(p.Until)
 		}
 	}
 	return out
@@ -234,7 +234,7 @@ func userWire(u migration.User) client.User {
 		Status: string(u.Status), Code: string(u.Code), Reason: u.Reason, Remedy: u.Code.Remedy(),
 		Messages: messages(m), Bytes: bytesOf(m), DeletionsAsked: u.DeletionsAsked,
 		Folders:      client.Folders{Done: m.FoldersDone, Total: m.Folders},
-		LastSyncedAt: when(u.LastSyncedAt), NextSyncAt: when(u.NextRunAt), Attempts: u.Attempts, ResumesAt: when(u.ResumesAt()),
+		LastSyncedAt: when(u.LastSyncedAt), NextSyncAt: when(u.NextRunAt), Attempts: u.Attempts, ResumesAt: when(u.Resumes),
 	}
 }
 

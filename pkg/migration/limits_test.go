@@ -118,7 +118,7 @@ func TestAdvanceToTheEndOfARest(t *testing.T) {
 	rest := &migration.Rest{Code: migration.BudgetExhausted, Reason: "used up", Until: noon.Add(12 * time.Hour)}
 	s := migration.UserState{Status: migration.UserSyncing, Attempts: 2, FailingSince: noon}
 	n := migration.Advance(1, s, migration.Result{Kind: migration.FirstSync, Yielded: true, Rest: rest}, migration.Schedule{}, noon)
-	if n.Status != migration.UserWaiting || !n.Yielded || !n.ResumesAt().Equal(rest.Until) || n.Code != rest.Code || n.Reason != rest.Reason || n.Attempts != 0 {
+	if n.Status != migration.UserWaiting || !n.Yielded || !n.NextRunAt.Equal(rest.Until) || n.Code != rest.Code || n.Reason != rest.Reason || n.Attempts != 0 {
 		t.Errorf("user is %+v", n)
 	}
 	s.Stopping = true

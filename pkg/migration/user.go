@@ -17,7 +17,7 @@ const (
 	UserSyncing               UserStatus = "Syncing"
 	UserSynced                UserStatus = "Synced"
 	UserIncrementalSyncing    UserStatus = "IncrementalSyncing"
-	UserWaiting               UserStatus = "Waiting" // until ResumesAt
+	UserWaiting               UserStatus = "Waiting" // see ResumesAt
 	UserNeedsCredentials      UserStatus = "NeedsCredentials"
 	UserFailed                UserStatus = "Failed"
 	UserStopped               UserStatus = "Stopped"
@@ -56,6 +56,8 @@ type User struct {
 	Running bool
 	// Traffic is what passes copied for the user on a day.
 	Traffic Traffic
+	// Resumes is what ResumesAt told when the user was read for somebody; it is not kept.
+	Resumes time.Time
 }
 
 // Messages tells the user's messages over all passes, the running one included.
@@ -99,12 +101,34 @@ type UserState struct {
 	LoggedInAt time.Time
 }
 
-// ResumesAt is the time a Waiting user goes on; zero for others.
-func (s UserState) ResumesAt() time.Time {
-	if s.Status == UserWaiting {
-		return s.NextRunAt
+// ResumesAt is when a Waiting user goes on by itself: its own time, or when both endpoints
+// have opened by then. Zero where it does not wait, where nothing but its turn keeps it,
+// and where an endpoint is held: that takes somebody.
+func (s UserState) ResumesAt(source, target *Endpoint, now time.Time) time.Time {
+	if s.Status != UserWaiting || s.NextRunAt.IsZero() {
+		return time.Time{}
 	}
-	return time.Time{}
+	t := s.NextRunAt
+	if t.Before(now) {
+		t = now
+	}
+	for range 2 { // what the second waits for may be a time at which the first is closed again
+		for _, e := range []*Endpoint{source, target} {
+			if e.Park.Held {
+				return time.Time{}
+			}
+			if e.Park.Until.After(t) {
+				t = e.Park.Until
+			}
+			if r := e.RestAt(t); r != nil {
+				t = r.Until
+			}
+		}
+	}
+	if !t.After(now) {
+		return time.Time{}
+	}
+	return t
 }
 
 // Totals are sums over all passes of a user.

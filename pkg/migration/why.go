@@ -80,7 +80,7 @@ func Why(s Standing, now time.Time) []Reason {
 	case u.NextRunAt.IsZero():
 		return s.atRest(now)
 	case u.NextRunAt.After(now):
-		return []Reason{s.later()}
+		return []Reason{s.later(now)}
 	}
 	return s.due(now)
 }
@@ -151,9 +151,12 @@ func (s Standing) atRest(now time.Time) []Reason {
 }
 
 // later tells of a user whose time has not come.
-func (s Standing) later() Reason {
+func (s Standing) later(at time.Time) Reason {
 	u := &s.User
 	r := Reason{Until: u.NextRunAt}
+	if u.Status == UserWaiting {
+		r.Until = u.ResumesAt(&s.Source.Endpoint, &s.Target.Endpoint, at)
+	}
 	now := fmt.Sprintf("mailhaul user retry %s --batch %s", u.EmailAddress, s.Batch.Name)
 	switch {
 	case u.Status == UserWaiting && u.Yielded: // see Rest
@@ -166,7 +169,11 @@ func (s Standing) later() Reason {
 		r.Remedy = u.Code.Remedy() + " (now: " + now + ")"
 	case u.Status == UserFailed:
 		r.Kind, r.Remedy = ReasonFailed, u.Code.Remedy()+" (now: "+now+")"
-		r.What = fmt.Sprintf("the user failed with %s, and is tried once a resync interval: %s", u.Code, u.Reason)
+		next := "is tried once a resync interval"
+		if u.Kind() == Verify {
+			next = "its verify is tried again"
+		}
+		r.What = fmt.Sprintf("the user failed with %s, and %s: %s", u.Code, next, u.Reason)
 	default:
 		r.Kind, r.What, r.Remedy = ReasonInStep, "the user is in step; its next sync has its place in the resync interval", "Nothing; for a sync now: "+now
 	}
@@ -209,7 +216,7 @@ func (s Standing) due(now time.Time) []Reason {
 		out = one(ReasonNext, "Ask again in a few seconds. If it stays so, no dispatcher runs: look at /readyz of the API processes, and at their logs.",
 			"nothing keeps it: it is admitted at the dispatcher's next look")
 	}
-	if u.Status == UserWaiting && u.Code != "" {
+	if (u.Status == UserWaiting || u.Status == UserFailed) && u.Code != "" {
 		out = append(out, one(ReasonWaits, u.Code.Remedy(), "its last pass ended with %s: %s", u.Code, u.Reason)...)
 	}
 	return out

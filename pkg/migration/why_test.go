@@ -207,3 +207,62 @@ func TestTempoForgets(t *testing.T) {
 		t.Errorf("mean %s after 3000 passes of a second", mean)
 	}
 }
+
+// TestWhenAWaitingUserGoesOn: the time told of the user is the time told of what keeps it.
+func TestWhenAWaitingUserGoesOn(t *testing.T) {
+	park := func(d time.Duration) Park {
+		return Park{Code: ConnectionFailed, Reason: "refused", Until: whyNow.Add(d)}
+	}
+	const midday = "12:30-20:00" // whyNow is noon
+	for _, x := range []struct {
+		name   string
+		change func(*Standing)
+		want   time.Duration // 0: no time is told
+	}{
+		{"it is its turn", func(*Standing) {}, 0},
+		{"its own time", func(s *Standing) { s.User.NextRunAt = whyNow.Add(time.Hour) }, time.Hour},
+		{"the source is parked", func(s *Standing) { s.Source.Park = park(4 * time.Minute) }, 4 * time.Minute},
+		{"the target is, for longer than it waits", func(s *Standing) {
+			s.User.NextRunAt, s.Target.Park = whyNow.Add(time.Minute), park(4*time.Minute)
+		}, 4 * time.Minute},
+		{"the target is, and for less", func(s *Standing) {
+			s.User.NextRunAt, s.Target.Park = whyNow.Add(time.Hour), park(4*time.Minute)
+		}, time.Hour},
+		{"the park is over, and one goes first", func(s *Standing) {
+			s.Target.Park, s.Target.InUse[FirstSync] = park(-time.Second), 1
+		}, 0},
+		{"the target is held", func(s *Standing) {
+			s.Target.Park, s.User.NextRunAt = Park{Held: true, Code: CertificateInvalid}, whyNow.Add(time.Hour)
+		}, 0},
+		{"outside the hours", func(s *Standing) { s.Source.Hours = midday }, 30 * time.Minute},
+		{"its own time is outside the hours", func(s *Standing) {
+			s.User.NextRunAt, s.Source.Hours = whyNow.Add(9*time.Hour), midday
+		}, 24*time.Hour + 30*time.Minute},
+	} {
+		s := waiting()
+		s.User.Status, s.User.Code = UserWaiting, ConnectionFailed
+		x.change(&s)
+		got := s.User.ResumesAt(&s.Source.Endpoint, &s.Target.Endpoint, whyNow)
+		if x.want == 0 && !got.IsZero() || x.want != 0 && !got.Equal(whyNow.Add(x.want)) {
+			t.Errorf("%s: it goes on at %v, want %s from noon", x.name, got, x.want)
+		}
+		var latest time.Time
+		for _, r := range Why(s, whyNow) {
+			if r.Until.After(latest) {
+				latest = r.Until
+			}
+		}
+		if !latest.Equal(got) {
+			t.Errorf("%s: why says %v, the user %v", x.name, latest, got)
+		}
+	}
+	s := waiting()
+	if at := s.User.ResumesAt(nil, nil, whyNow); !at.IsZero() {
+		t.Errorf("one that is queued goes on at %v", at)
+	}
+	// The one's day is over at midnight, when the other is closed.
+	s.User.Status, s.Source.Hours, s.Target.DailyBytes, s.Target.Traffic = UserWaiting, midday, 1, Traffic{DayOf(whyNow), 5}
+	if at := s.User.ResumesAt(&s.Source.Endpoint, &s.Target.Endpoint, whyNow); !at.Equal(whyNow.Add(24*time.Hour + 30*time.Minute)) {
+		t.Errorf("with two endpoints at rest it goes on at %v", at)
+	}
+}

@@ -49,7 +49,7 @@ func aMailboxWithItsDayUsedUp(t *testing.T) {
 	midnight := time.Now().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
 	waits := func(u migration.User, bytes int64, at string) {
 		t.Helper()
-		if u.Status != migration.UserWaiting || u.Code != migration.BudgetExhausted || !u.ResumesAt().Equal(midnight) || u.Attempts != 0 ||
+		if u.Status != migration.UserWaiting || u.Code != migration.BudgetExhausted || !u.NextRunAt.Equal(midnight) || u.Attempts != 0 ||
 			!strings.Contains(u.Reason, at) || u.Traffic.Bytes != bytes {
 			t.Errorf("user is %+v with %+v, want %d bytes at endpoint %s", u.UserState, u.Traffic, bytes, at)
 		}

@@ -124,7 +124,7 @@ func TestAPassBegunWhileItsEndpointRestsConnectsNowhere(t *testing.T) {
 		return mailsync.Outcome{}, nil
 	})
 	w.Handle(t.Context(), l.UserID, l.Token)
-	if u := w.user(l.UserID); u.Status != migration.UserWaiting || !u.ResumesAt().After(time.Now().Add(time.Hour)) || u.Attempts != 0 || u.Reason == "" {
+	if u := w.user(l.UserID); u.Status != migration.UserWaiting || !u.NextRunAt.After(time.Now().Add(time.Hour)) || u.Attempts != 0 || u.Reason == "" {
 		t.Errorf("user is %+v", u.UserState)
 	}
 }
@@ -136,7 +136,7 @@ func TestAnEndpointThatAsksForTimeHasFewerPassesAndTheTimeIsCounted(t *testing.T
 	w.engine(func(context.Context, mailsync.Job) (mailsync.Outcome, error) { return mailsync.Outcome{}, throttled })
 	begun := time.Now()
 	u := w.run()
-	if u.Status != migration.UserWaiting || u.Attempts != 0 || u.ResumesAt().Sub(begun) < 90*time.Second {
+	if u.Status != migration.UserWaiting || u.Attempts != 0 || u.NextRunAt.Sub(begun) < 90*time.Second {
 		t.Errorf("user is %+v", u.UserState)
 	}
 	if e := w.endpoint(w.source.ID); e.LimitAt(time.Now()) != 10 || w.endpoint(w.target.ID).Working != (migration.Working{}) {

@@ -315,11 +315,25 @@ func (c *catalogue) unparked(r catalogueRow) string {
 	if err != nil || e.Parked == nil || e.Parked.Code != string(r.code) || e.Parked.Remedy != r.code.Remedy() || e.Parked.Held != r.held || !strings.Contains(e.Parked.Reason, r.words) {
 		return fmt.Sprintf("the endpoint is parked: %+v, error %v", e.Parked, err)
 	}
+	u, err := c.client.User(c.t.Context(), r.user(), r.email())
+	reasons, whyErr := c.client.Why(c.t.Context(), r.user(), r.email())
+	if err != nil || whyErr != nil || !agree(u, e.Parked.Until, reasons) {
+		return fmt.Sprintf("it resumes at %v, the endpoint is parked until %v, user why tells %+v, errors %v, %v", u.ResumesAt, e.Parked.Until, reasons, err, whyErr)
+	}
 	why, code := c.try("user", "why", r.email(), "--batch", r.user())
 	if code != 0 || !strings.Contains(why, r.words) || !strings.Contains(why, r.code.Remedy()) {
 		return fmt.Sprintf("user why exits with %d and tells\n%s", code, why)
 	}
 	return ""
+}
+
+// agree tells whether a user that waits for its endpoint goes on when that is tried again,
+// and is told so; no time at all where it is held.
+func agree(u client.User, until *time.Time, why client.Why) bool {
+	if until == nil {
+		return u.ResumesAt == nil && !slices.ContainsFunc(why.Reasons, func(r client.Reason) bool { return r.Until != nil })
+	}
+	return u.ResumesAt != nil && u.ResumesAt.Equal(*until) && slices.ContainsFunc(why.Reasons, func(r client.Reason) bool { return r.Until != nil && r.Until.Equal(*until) })
 }
 
 // unreported says what is missing in a report.
