@@ -33,7 +33,7 @@ type Preflight struct {
 
 // FindingCount is a finding, and how many users have it.
 type FindingCount struct {
-	Code   string `json:"code" doc:"a code of the failure catalogue, or FoldersRenamed, FoldersLeftOut, TargetHoldsMail, QuotaNotTold, NothingToCarry"`
+	Code   string `json:"code" doc:"a code of the failure catalogue, or FoldersRenamed, FolderNamesLong, FoldersLeftOut, TargetHoldsMail, QuotaNotTold, NothingToCarry"`
 	Level  string `json:"level" doc:"failing, warning or note"`
 	Users  int    `json:"users" doc:"how many have it"`
 	Remedy string `json:"remedy" doc:"what to do"`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
@@ -19,7 +20,33 @@ import (
 const (
 	longName  = 100 // bytes in UTF-8; shorter ones were not refused for their length
 	shortPart = 40
+	fileName  = 255 // bytes on the wire: what file systems take, and servers that keep a folder as a file
 )
+
+// wireLength is how many bytes name has in modified UTF-7 (RFC 3501, section 5.1.3).
+func wireLength(name string) int {
+	n, encoded := 0, 0 // bytes in UTF-16 that are written together
+	end := func() {
+		if encoded > 0 {
+			n += len("&-") + (encoded*8+5)/6
+		}
+		encoded = 0
+	}
+	for _, r := range name {
+		switch {
+		case r == '&':
+			end()
+			n += len("&-")
+		case r >= ' ' && r <= '~':
+			end()
+			n++
+		default:
+			encoded += 2 * utf16.RuneLen(r)
+		}
+	}
+	end()
+	return n
+}
 
 // shorten returns a name that any server takes for target, where the source folder of
 // path goes: the beginning of its last part and a digest of the source's path, so that no

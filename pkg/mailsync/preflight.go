@@ -173,6 +173,7 @@ func (f *preflight) lookAtFolders() {
 		f.found.Find(migration.FindingRenamed, migration.LevelWarning, migration.Target,
 			fmt.Sprintf("%s another name at the target: %s", countFolders(odd, "gets", "get"), some(examples)))
 	}
+	f.lookAtLength()
 	f.lookAtWhatStays(carried)
 	var left []string
 	for _, x := range f.listed.source {
@@ -191,6 +192,39 @@ func (f *preflight) lookAtFolders() {
 			f.found.Find(migration.FindingLeftOut, migration.LevelNote, migration.Source,
 				"what lies in the namespaces of other users and of all is left out: "+some(others))
 		}
+	}
+}
+
+// lookAtLength tells of folders that are still to be made and that many targets refuse for
+// the length of their names: by a part of it, or, some of them, by the whole. Which do is
+// not told by any server, so a sync tries (see otherNames).
+func (f *preflight) lookAtLength() {
+	if f.failed[1] != nil {
+		return
+	}
+	there := map[string]bool{}
+	for _, x := range f.listed.target {
+		there[x.Name] = true
+	}
+	var long []string
+	level := migration.LevelNote
+	for _, w := range f.lane.all {
+		if there[w.target] || wireLength(w.target) <= fileName {
+			continue
+		}
+		parts := []string{w.target}
+		if d := f.listed.naming.Delimiter; d != "" {
+			parts = strings.Split(w.target, d)
+		}
+		if slices.ContainsFunc(parts, func(part string) bool { return wireLength(part) > fileName }) {
+			level = migration.LevelWarning
+		}
+		path := []rune(displayPath(w.source))
+		long = append(long, fmt.Sprintf("%q...", string(path[:min(len(path), shortPart)])))
+	}
+	if len(long) > 0 {
+		f.found.Find(migration.FindingLongNames, level, migration.Target,
+			fmt.Sprintf("%s a name of more than %d bytes, which the target may refuse: %s", countFolders(len(long), "has", "have"), fileName, some(long)))
 	}
 }
 

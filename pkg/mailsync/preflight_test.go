@@ -149,6 +149,42 @@ func TestPreflightTellsOfNames(t *testing.T) {
 	}
 }
 
+// TestPreflightTellsOfLongNames: of those that a server refuses which keeps a folder as a
+// file (a warning) or a whole path as one (a note), and that are not there yet.
+func TestPreflightTellsOfLongNames(t *testing.T) {
+	for _, tt := range []struct {
+		name, folder, want string
+	}{
+		{"as long as may be", strings.Repeat("a", 255), ""},
+		{"a byte longer", strings.Repeat("a", 256), "FolderNamesLong:warning"},
+		{"by the letters that modified UTF-7 writes with three", strings.Repeat("ä", 96), "FolderNamesLong:warning"},
+		{"none too many of these", strings.Repeat("ä", 94), ""},
+		{"by an emoji and an ampersand", strings.Repeat("&\U0001f600", 29), "FolderNamesLong:warning"},
+		{"as a whole", strings.Repeat("a", 200) + "/" + strings.Repeat("b", 55), "FolderNamesLong:note"},
+		{"as a whole, and not quite", strings.Repeat("a", 200) + "/" + strings.Repeat("b", 54), ""},
+	} {
+		p := newPair(t)
+		p.source.Make(tt.folder)
+		for range 2 {
+			found, err := p.preflight()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var words []string
+			for _, f := range found.Findings {
+				if f.Code == migration.FindingLongNames {
+					words = append(words, string(f.Code)+":"+f.Level.String())
+				}
+			}
+			if got := strings.Join(words, " "); got != tt.want {
+				t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+			}
+			p.target.Make(tt.folder) // which took it, after all
+			tt.want = ""
+		}
+	}
+}
+
 func TestPreflightHoldsItAgainstTheQuota(t *testing.T) {
 	for _, tt := range []struct {
 		name        string

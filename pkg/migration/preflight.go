@@ -89,6 +89,7 @@ type FindingCode string
 // The findings that are no fault.
 const (
 	FindingRenamed     FindingCode = "FoldersRenamed"
+	FindingLongNames   FindingCode = "FolderNamesLong"
 	FindingLeftOut     FindingCode = "FoldersLeftOut"
 	FindingTargetHolds FindingCode = "TargetHoldsMail"
 	FindingNoQuota     FindingCode = "QuotaNotTold"
@@ -101,6 +102,7 @@ var findingRemedies = map[FindingCode]string{
 	FindingCode(QuotaExceeded):   "Raise the quota of the target mailbox before the batch is started, or carry less (--since, --exclude).",
 	FindingCode(MessageTooLarge): "They are skipped and listed. Raise the target's limit, or save them by hand; in Microsoft 365 the limit can be raised to 150 MB.",
 	FindingRenamed:               "Tell the user, or rename the folders at the source: the names differ from the source's.",
+	FindingLongNames:             "Nothing, or rename the folders at the source: those that the target refuses arrive under a shorter name, which the sync tells.",
 	FindingLeftOut:               "Nothing, where it is meant; else change the batch's --exclude and --include.",
 	FindingTargetHolds:           "Nothing: messages that are the source's are recognised and not copied again; others stay beside them.",
 	FindingNoQuota:               "Look up the mailbox's size limit in the target's administration.",
