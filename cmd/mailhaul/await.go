@@ -101,7 +101,7 @@ func takesPart(u client.User) bool {
 func (g *global) await(ctx context.Context, c *client.Client, verb, name string, asked map[string]bool, before stamps,
 	look func(context.Context, *client.Client, string) (stamps, error),
 ) (good, fresh int, err error) {
-	shown := g.gauge(verb, ofUsers)
+	shown := g.gauge(verb, ofUsers, "")
 	defer shown.end()
 	for idle := 0; ; {
 		asking := time.Now()

@@ -201,12 +201,12 @@ func (g *global) csv(f csvFlags) (name string, content []byte, err error) {
 const longFile = 256 << 10
 
 // sending is c showing how much of a file is sent. What comes after that, the file's
-// check and its import, has no measure of its own: the time goes on.
+// check and its import in one transaction, has no measure of its own: the time goes on.
 func (g *global) sending(c *client.Client, file []byte) (shown *client.Client, done func()) {
 	if len(file) < longFile {
 		return c, func() {}
 	}
-	sent := g.gauge("sent, to be checked and stored:", ofBytes)
+	sent := g.gauge("sent", ofBytes, "being checked and stored")
 	return c.Sending(sent.set), sent.end
 }
 

@@ -15,21 +15,26 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/client"
 )
 
+// TestPace: between two readings nothing is made up; what has no measure has its time.
 func TestPace(t *testing.T) {
 	for _, tt := range []struct {
 		done, total int64
-		took        time.Duration
+		took, now   time.Duration
 		amount      func(float64) string
-		want        string
+		then, want  string
 	}{
-		{0, 50_000, time.Second, ofUsers, "0 users of 50000 users"},
-		{5_000, 50_000, 10 * time.Second, ofUsers, "5000 users of 50000 users, 500 users/s, 1m30s left"},
-		{5, 50, 10 * time.Second, ofUsers, "5 users of 50 users, 0.5 users/s, 1m30s left"},
-		{50, 50, 10 * time.Second, ofUsers, "50 users of 50 users, 10s"},
-		{1_000_000, 4_000_000, 2 * time.Second, ofBytes, "1.0 MB of 4.0 MB, 500.0 kB/s, 6s left"},
+		{0, 0, 0, time.Second, ofUsers, "", ""},
+		{0, 50_000, time.Second, time.Second, ofUsers, "", "0 users of 50000 users"},
+		{5_000, 50_000, 10 * time.Second, 10 * time.Second, ofUsers, "", "5000 users of 50000 users, 500 users/s, 1m30s left"},
+		{5_000, 50_000, 10 * time.Second, 15 * time.Second, ofUsers, "", "5000 users of 50000 users, 500 users/s, 1m30s left"},
+		{5, 50, 10 * time.Second, 10 * time.Second, ofUsers, "", "5 users of 50 users, 0.5 users/s, 1m30s left"},
+		{50, 50, 10 * time.Second, 11 * time.Second, ofUsers, "", "50 users of 50 users, 10s"},
+		{1_000_000, 4_000_000, 2 * time.Second, 2 * time.Second, ofBytes, "stored", "1.0 MB of 4.0 MB, 500.0 kB/s, 6s left"},
+		{4_000_000, 4_000_000, 2 * time.Second, 9 * time.Second, ofBytes, "being stored", "4.0 MB, being stored: 7s"},
+		{4_000_000, 4_000_000, 2 * time.Second, 2 * time.Second, ofBytes, "being stored", "4.0 MB, being stored"},
 	} {
-		if got := pace(tt.done, tt.total, tt.took, tt.amount); got != tt.want {
-			t.Errorf("%d of %d after %s: %q, want %q", tt.done, tt.total, tt.took, got, tt.want)
+		if got := (reading{tt.done, tt.total, tt.took}).pace(tt.now, tt.amount, tt.then); got != tt.want {
+			t.Errorf("%d of %d after %s, %s later: %q, want %q", tt.done, tt.total, tt.took, tt.now-tt.took, got, tt.want)
 		}
 	}
 }
@@ -39,7 +44,7 @@ func TestLongWorkIsToldInLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var errs bytes.Buffer
 		g := &global{stdio: stdio{strings.NewReader(""), &bytes.Buffer{}, &errs}, output: "table"}
-		long := g.gauge("verified", ofUsers)
+		long := g.gauge("verified", ofUsers, "")
 		for i := range int64(25) {
 			time.Sleep(time.Second) // bubble
 			long.set(i+1, 50)

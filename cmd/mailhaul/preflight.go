@@ -68,7 +68,9 @@ func (g *global) awaitPreflight(ctx context.Context, c *client.Client, name stri
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errTimeUp)
 		defer cancel()
 	}
-	told, quiet := -1, 0
+	shown := g.gauge("looked at", ofUsers, "")
+	defer shown.end()
+	total, left, quiet := 0, -1, 0
 	for {
 		p, err := c.Preflight(ctx, name, "", 1)
 		switch {
@@ -77,12 +79,12 @@ func (g *global) awaitPreflight(ctx context.Context, c *client.Client, name stri
 			return nil
 		case err != nil && !errors.Is(err, client.ErrUnreachable):
 			return err
-		case err == nil && p.Checked != told:
-			told, quiet = p.Checked, 0
-			g.say("%d of %d users looked at", p.Checked, p.Checked+p.Left)
+		case err == nil && p.Left != left:
+			total, left, quiet = max(total, min(p.Users, p.Checked+p.Left)), p.Left, 0
 		default:
 			quiet++
 		}
+		shown.set(int64(total-left), int64(total))
 		if err == nil && p.Left == 0 {
 			return nil
 		}

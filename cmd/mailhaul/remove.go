@@ -54,7 +54,7 @@ func (g *global) removeBatch(ctx context.Context, c *client.Client, name string,
 		defer close(answered)
 		gone, err = c.RemoveBatch(ctx, name, r)
 	}()
-	shown := g.gauge("removed", ofUsers)
+	shown := g.gauge("removed", ofUsers, "")
 	defer shown.end()
 	total := 0
 	for tick := time.NewTicker(g.every); ; {

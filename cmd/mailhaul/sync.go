@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/mailhaul/mailhaul/pkg/mailsync"
 	"github.com/mailhaul/mailhaul/pkg/migration"
@@ -227,28 +225,10 @@ func (g *global) emitSync(r syncResult) error {
 	return printErr
 }
 
-// watchTally shows a pass as it goes on stderr: a bar on a terminal, else a line every
-// ten seconds.
+// watchTally shows a pass as it goes.
 func (g *global) watchTally() (observe func(migration.Tally), done func()) {
-	if terminal(g.err) && !g.quietBars() {
-		bars := mpb.New(mpb.WithOutput(g.err), mpb.WithWidth(48))
-		bar := bars.AddBar(0, mpb.PrependDecorators(decor.Name("messages ")),
-			mpb.AppendDecorators(decor.CountersNoUnit("%d/%d "), decor.AverageSpeed(0, "%.0f/s "), decor.AverageETA(decor.ET_STYLE_GO)))
-		return func(t migration.Tally) {
-				bar.SetTotal(t.Seen, false)
-				bar.SetCurrent(handled(t))
-			}, func() {
-				bar.SetTotal(-1, true)
-				bars.Wait()
-			}
-	}
-	last := time.Now()
-	return func(t migration.Tally) {
-		if time.Since(last) >= 10*time.Second {
-			last = time.Now()
-			g.say("%d of %d messages, %s copied", handled(t), t.Seen, size(t.Bytes))
-		}
-	}, func() {}
+	shown := g.gauge("messages", ofMessages, "")
+	return func(t migration.Tally) { shown.set(handled(t), t.Seen) }, shown.end
 }
 
 func (g *global) quietBars() bool { return g.output != "table" }
