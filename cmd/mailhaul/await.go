@@ -30,8 +30,8 @@ type stamp struct {
 }
 
 // newBatchNow is sync or verify: with --wait until every user that is asked of has
-// had its pass.
-func newBatchNow(g *global, verb, short, done string, look func(context.Context, *client.Client, string) (stamps, error)) *cobra.Command {
+// had its pass; shows is the command that tells of it.
+func newBatchNow(g *global, verb, short, done, shows string, look func(context.Context, *client.Client, string) (stamps, error)) *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1)}
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is done; exit code 3 where a user is not "+done)
@@ -55,6 +55,7 @@ func newBatchNow(g *global, verb, short, done string, look func(context.Context,
 		if _, err := c.Do(ctx, name, verb); err != nil {
 			return err
 		}
+		g.goesOn = fmt.Sprintf("The %s goes on: see %s %s.", verb, shows, name)
 		asked := map[string]bool{}
 		for _, u := range users {
 			if takesPart(u) {

@@ -39,8 +39,8 @@ func newBatchCommand(g *global) *cobra.Command {
 			return g.emitBatch(c.Do(cmd.Context(), args[0], v[0]))
 		}))
 	}
-	cmd.AddCommand(newBatchNow(g, "sync", "Sync all users now", "in step", lastSyncs),
-		newBatchNow(g, "verify", "Compare both sides of every synced user; see report receipts", "the same on both sides", receipts),
+	cmd.AddCommand(newBatchNow(g, "sync", "Sync all users now", "in step", "mailhaul batch watch", lastSyncs),
+		newBatchNow(g, "verify", "Compare both sides of every synced user; see report receipts", "the same on both sides", "mailhaul report receipts", receipts),
 		newBatchPreflight(g), newBatchComplete(g), newBatchReverse(g), newBatchWatch(g), newBatchWait(g), newBatchDelete(g), newBatchAddUsers(g), newBatchMails(g),
 		newBatchSet(g))
 	return cmd
@@ -197,6 +197,9 @@ func (g *global) csv(f csvFlags) (name string, content []byte, err error) {
 	return filepath.Base(f.file), content, usageError(err)
 }
 
+// wholeOrNot is told of an import that is interrupted.
+const wholeOrNot = "The file is stored whole or not at all: see "
+
 // longFile is from where on an upload is shown.
 const longFile = 256 << 10
 
@@ -249,6 +252,7 @@ func newBatchCreate(g *global) *cobra.Command {
 		}
 		c, done := g.sending(c, content)
 		if !dryRun {
+			g.goesOn = wholeOrNot + "mailhaul batch list."
 			b, err := c.CreateBatch(cmd.Context(), spec, fileName, content)
 			done()
 			return g.emitBatch(b, err)
@@ -403,6 +407,7 @@ func newBatchReverse(g *global) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		g.goesOn = "The new batch is made whole or not at all: see mailhaul batch list."
 		return g.emitBatch(c.ReverseBatch(cmd.Context(), args[0], name))
 	}
 	return cmd
@@ -425,8 +430,9 @@ func newBatchAddUsers(g *global) *cobra.Command {
 		}
 		c, done := g.sending(c, content)
 		add := c.AddUsers
+		g.goesOn = wholeOrNot + "mailhaul batch get " + args[0] + "."
 		if dryRun {
-			add = c.CheckUsers
+			add, g.goesOn = c.CheckUsers, ""
 		}
 		res, err := add(cmd.Context(), args[0], client.BatchSpec{Encoding: f.encoding, AllowUnknownColumns: f.anyColumns}, fileName, content)
 		done()

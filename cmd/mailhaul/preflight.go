@@ -38,6 +38,7 @@ func newBatchPreflight(g *global) *cobra.Command {
 			if err != nil || noWait {
 				return g.emitBatch(b, err)
 			}
+			g.goesOn = "The preflight goes on: see mailhaul batch preflight " + name + " --show."
 			if err := g.awaitPreflight(ctx, c, name, timeout); err != nil {
 				return err
 			}

@@ -32,6 +32,7 @@ func newBatchDelete(g *global) *cobra.Command {
 				return err
 			}
 		}
+		g.goesOn = "A removal that has begun goes on: see mailhaul batch get " + args[0] + "."
 		gone, err := g.removeBatch(cmd.Context(), c, args[0], r)
 		if err != nil {
 			return err

@@ -29,6 +29,9 @@ type global struct {
 	noColor                 bool
 	// every is the time between two looks at a batch.
 	every time.Duration
+	// goesOn is what whoever interrupts the command has to know: what goes on without it,
+	// and how to look at that.
+	goesOn string
 }
 
 const defaultAPI = "http://127.0.0.1:8080"
@@ -47,6 +50,10 @@ func (g *global) run(ctx context.Context, args []string, env func(string) (strin
 	root.SetErr(g.stdio.err)
 	err := root.ExecuteContext(ctx)
 	if err != nil && ctx.Err() != nil && !errors.As(err, new(*exitError)) {
+		g.say("mailhaul: interrupted")
+		if g.goesOn != "" {
+			g.say("  %s", g.goesOn)
+		}
 		return exitInterrupted
 	}
 	g.explain(err)

@@ -61,6 +61,7 @@ func newSyncCommand(g *global) *cobra.Command {
 		result := resultOf(out, err, time.Since(begun), dryRun)
 		if err != nil && cmd.Context().Err() != nil {
 			result.interrupted()
+			g.goesOn = result.Remedy
 		}
 		if err == nil && verify && !dryRun {
 			var receipt migration.Receipt
@@ -215,10 +216,6 @@ func (g *global) emitSync(r syncResult) error {
 	_, printErr := fmt.Fprintf(g.out, "%s: %d folders, %d messages seen: %d unchanged, %d %s, %d adopted, %d skipped, %d %s; %d flags updated; %s in %.1f s\n",
 		r.Status, r.Folders, r.Seen, r.Unchanged, r.Copied, did, r.Adopted, r.Skipped, r.Failed, left, r.FlagsUpdated, size(r.Bytes), r.DurationSeconds)
 	g.sayDeletions(r)
-	if r.Status == string(migration.UserStopped) {
-		g.say("mailhaul: %s", r.Reason)
-		g.say("  %s", r.Remedy)
-	}
 	if printErr == nil && r.Verify != nil {
 		printErr = g.emitReceipt(*r.Verify)
 	}

@@ -27,6 +27,7 @@ func newBatchWatch(g *global) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		g.goesOn = "The batch goes on: see mailhaul batch get " + args[0] + "."
 		show := g.lines()
 		if g.output == "table" && terminal(g.out) {
 			show = g.bars(cmd.Context())
@@ -63,6 +64,7 @@ func newBatchWait(g *global) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		g.goesOn = "The batch goes on: see mailhaul batch get " + args[0] + "."
 		ctx := cmd.Context()
 		if timeout > 0 {
 			var cancel context.CancelFunc
