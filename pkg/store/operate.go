@@ -32,10 +32,11 @@ const (
 	restFailed = `UPDATE users SET next_run_at = NULL WHERE batch_id = $1 AND status = 'Failed' AND next_run_at IS NOT NULL`
 
 	// A user in the middle of a resync or a verify is due again when that ends: it has
-	// looked at some folders already.
+	// looked at some folders already. So is one whose verify awaits its worker.
 	syncUsers = `UPDATE users SET status = CASE WHEN` + leased + ` THEN status ELSE 'Queued' END, next_run_at = $2
 		WHERE batch_id = $1 AND NOT removing
-		AND (status IN ('Synced', 'Waiting') AND NOT` + leased + ` OR status = 'IncrementalSyncing')`
+		AND (status IN ('Synced', 'Waiting') AND NOT` + leased + ` OR status = 'IncrementalSyncing'
+			OR status = 'Queued' AND EXISTS (SELECT 1 FROM leases l WHERE l.user_id = users.id AND l.kind = 'verify'))`
 
 	completeUsers = `UPDATE users SET completing = TRUE,
 		status = CASE WHEN` + leased + ` THEN status ELSE 'Completing' END,

@@ -107,6 +107,7 @@ func suite(t *testing.T, place func(t *testing.T) opener) {
 		{"finish", testFinish},
 		{"a verify hides nothing", testVerifyHidesNothing},
 		{"a verify settles nothing", testVerifySettlesNothing},
+		{"sync behind a verify", testSyncBehindAVerify},
 		{"records", testRecords},
 		{"progress", testProgress},
 		{"usage", testUsage},

@@ -77,6 +77,41 @@ func testVerifyHidesNothing(t *testing.T, open opener) {
 	}
 }
 
+// testSyncBehindAVerify: a sync that is asked for while a verify awaits its worker, or
+// runs, comes next.
+func testSyncBehindAVerify(t *testing.T, open opener) {
+	s, ctx := open(t), t.Context()
+	s.now = func() time.Time { return noon }
+	w := newWorld(t, s, "acme")
+	b := w.batch("pilot", due("awaits@x", synced), due("runs@x", synced))
+	_, err := s.VerifyUsers(ctx, b.ID, noon)
+	w.ok(err)
+	leases := w.admit(10)
+	equal(t, "verifies", len(leases), 2)
+	for i, l := range leases {
+		if w.names([]migration.Lease{l})[0] == "runs@x" {
+			leases[i] = w.claim(l)
+		}
+	}
+	n, err := s.SyncUsersNow(ctx, b.ID, noon)
+	w.ok(err)
+	equal(t, "asked of", n, 2)
+	for _, l := range leases {
+		if w.names([]migration.Lease{l})[0] == "awaits@x" {
+			l = w.claim(l)
+		}
+		u, err := s.UserByID(ctx, l.UserID)
+		w.ok(err)
+		next := migration.Advance(u.ID, u.UserState, migration.Result{Kind: l.Kind}, migration.Schedule{Interval: 24 * time.Hour}, noon)
+		w.ok(s.Finish(ctx, l.Token, next, u.Totals, u.Last, nil, nil))
+		u, err = s.UserByID(ctx, l.UserID)
+		w.ok(err)
+		if u.Status != migration.UserQueued || !u.NextRunAt.Equal(noon) || u.Kind() != migration.Resync {
+			t.Errorf("%s after its verify: %+v", u.EmailAddress, u.UserState)
+		}
+	}
+}
+
 // testVerifySettlesNothing: it sends nothing, and so has no answer to what was sent.
 func testVerifySettlesNothing(t *testing.T, open opener) {
 	s, ctx := open(t), t.Context()
