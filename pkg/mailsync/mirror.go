@@ -32,8 +32,8 @@ import (
 //     does a confirmation delete.
 //  6. In pieces, the source is asked for exactly those messages once more, and the copies
 //     are deleted by UID. Then the record forgets them: should the source bring one
-//     back, it is copied again. A crash in between leaves a copy that is gone, as if its
-//     user had deleted it.
+//     back, it is copied again. Where it ends in between, the next pass finds out what
+//     was deleted (settleDeletions).
 
 // mirror is what a pass knows of deletions.
 type mirror struct {
@@ -80,6 +80,9 @@ func (p *lane) lookForGone(ctx context.Context, l *listing) error {
 	}
 	source, err := p.source.session(ctx)
 	if err != nil {
+		return err
+	}
+	if err := p.settleDeletions(ctx, l); err != nil {
 		return err
 	}
 	wanted := p.filter(l.source)
@@ -174,7 +177,9 @@ func (p *lane) lookAtGone(ctx context.Context, r *record, listed bool) error {
 	sel, there, err := p.uidsThere(ctx, r.folder)
 	switch {
 	case err == nil && !listed: // it is not gone, and what has come to it is not carried
-		p.mirror.hidden = contradicts("folder %q is not listed, and opens", r.folder)
+		if !r.Finished || sel.UIDNext != r.UIDNext {
+			p.mirror.hidden = contradicts("folder %q is not listed, opens, and new mail is in it", r.folder)
+		}
 		return nil
 	case isMissing(err) && !listed:
 	case err != nil:

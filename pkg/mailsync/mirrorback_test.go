@@ -1,6 +1,7 @@
 package mailsync_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
 	"github.com/mailhaul/mailhaul/pkg/mailbox/mailboxtest"
+	"github.com/mailhaul/mailhaul/pkg/mailsync"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
@@ -168,4 +170,36 @@ func TestAConfirmedPassThatBreaksGoesOn(t *testing.T) {
 		t.Errorf("%+v", out.Tally)
 	}
 	p.same()
+}
+
+// TestWhatComesBackAfterADeath: a pass ends at each step, in the midst of its deletions too,
+// and the source brings all of it back. Both are alike in the end: nothing that was deleted
+// is believed to be there, and nothing that is there is left marked as deleted.
+func TestWhatComesBackAfterADeath(t *testing.T) {
+	for at, over := 1, false; !over; at++ {
+		for _, crash := range []bool{true, false} {
+			for _, fate := range []mailboxtest.Fate{mailboxtest.Undo, mailboxtest.Mute} {
+				synctest.Test(t, func(t *testing.T) {
+					p := mirrored(t)
+					f := p.source.Folder("INBOX")
+					all := slices.Clone(f.Messages)
+					p.source.Expunge("INBOX", 3, 4, 9)
+					ctx, cancel := context.WithCancelCause(t.Context())
+					defer cancel(nil)
+					a := &accident{at: at, fate: fate, crash: crash, kill: cancel, records: p.records}
+					p.source.Step, p.target.Step = a.step, a.step
+					job := p.job
+					job.Source, job.Target, job.Records = p.source.Open, p.target.Open, a
+					_, _ = mailsync.Run(ctx, job)
+					p.source.Step, p.target.Step = nil, nil
+					f.Messages = all
+					p.mustRun()
+					if want, got := contents(p.source, false), contents(p.target, false); !slices.Equal(want, got) {
+						t.Errorf("step %d, crash %v, fate %d:\n%s", at, crash, fate, difference(want, got))
+					}
+					over = a.steps < at
+				})
+			}
+		}
+	}
 }

@@ -90,11 +90,7 @@ func (p *lane) noteAsked(ctx context.Context) error {
 			continue
 		}
 		r.Asked = asked[r]
-		w, err := r.window(p.tallyNow())
-		if err == nil {
-			err = p.store(ctx, w)
-		}
-		if err != nil {
+		if err := p.storeRecord(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -123,16 +119,11 @@ func (p *lane) deleteCopies(ctx context.Context, s *suspect, forget mailbox.UIDS
 			return err
 		}
 		p.countDeletions(migration.Tally{Deleted: deleted, KeptAtTarget: set.Intersect(s.plan.keep).Len()})
-		s.rec.uids.remove(set)
-		s.rec.Forgot, s.rec.stale = true, true
+		s.rec.forgetGone(set)
 		if s.vanished {
 			s.rec.lookThrough() // when it is there again
 		}
-		w, err := s.rec.window(p.tallyNow())
-		if err == nil {
-			err = p.store(ctx, w)
-		}
-		if err != nil {
+		if err := p.storeRecord(ctx, s.rec); err != nil {
 			return err
 		}
 		failpoint.Reach(failpoint.Forgotten)
@@ -195,10 +186,10 @@ func (p *lane) expunge(ctx context.Context, s *suspect, part []mailbox.UID) (int
 	if err != nil {
 		return 0, err
 	}
-	var copies, changed []mailbox.UID
+	var copies, going, changed []mailbox.UID
 	if err := target.Flags(ctx, mailbox.NewUIDSet(slices.Collect(maps.Keys(of))...), 0, func(u mailbox.UID, flags mailbox.Flags) error {
 		if _, base, _ := s.rec.uids.get(of[u]); untouched(sel.Keeps(base), flags) {
-			copies = append(copies, u)
+			copies, going = append(copies, u), append(going, of[u])
 		} else {
 			changed = append(changed, of[u])
 		}
@@ -209,6 +200,10 @@ func (p *lane) expunge(ctx context.Context, s *suspect, part []mailbox.UID) (int
 	s.plan.keep = s.plan.keep.Union(mailbox.NewUIDSet(changed...))
 	if len(copies) == 0 {
 		return 0, nil
+	}
+	s.rec.Deleting = encodeSet(mailbox.NewUIDSet(going...))
+	if err := p.storeRecord(ctx, s.rec); err != nil {
+		return 0, err
 	}
 	failpoint.Reach(failpoint.BeforeExpunge)
 	if err := target.Expunge(ctx, mailbox.NewUIDSet(copies...)); err != nil {

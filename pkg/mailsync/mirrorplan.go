@@ -57,7 +57,7 @@ func (p *lane) planDeletions(ctx context.Context) error {
 	var known []*suspect
 	for _, s := range m.suspects {
 		ok, err := p.planFor(ctx, s, elsewhere)
-		if err == nil && ok {
+		if err == nil && ok && !s.others {
 			s.others, err = p.holdsOthers(ctx, s)
 		}
 		if err != nil {
@@ -157,6 +157,9 @@ func (p *lane) planFor(ctx context.Context, s *suspect, elsewhere map[fingerprin
 		return false, err
 	}
 	s.plan = deletions{remove: map[mailbox.UID]mailbox.UID{}}
+	// A target that has not numbered a copy yet was set back: its UIDs are other messages'.
+	copied := s.rec.uids.targets(1)
+	s.others = sel.UIDNext > 0 && copied.Minus(mailbox.Span(1, sel.UIDNext-1)).Len() > 0
 	var keep []mailbox.UID
 	decide := func(dst mailbox.UID, flags mailbox.Flags, theirs bool) {
 		src := of[dst]
@@ -226,7 +229,7 @@ func (m *mirror) looksWrong() string {
 	var emptied, others []string
 	for _, s := range m.suspects {
 		if s.others {
-			others = append(others, fmt.Sprintf("folder %q holds other messages than were copied", s.folder))
+			others = append(others, fmt.Sprintf("folder %q or its copy holds other messages than were copied", s.folder))
 		}
 		n := s.plan.copies()
 		if copies += n; n == 0 || s.held < emptiedFolder || s.gone.Len() < s.held {

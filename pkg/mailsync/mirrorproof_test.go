@@ -225,3 +225,41 @@ func TestAnotherMailboxIsNotMirrored(t *testing.T) {
 		}
 	})
 }
+
+// TestATargetThatIsSetBack has given UIDs of copies to its user's own mail by now.
+func TestATargetThatIsSetBack(t *testing.T) {
+	for name, own := range map[string]int{"some of them": 2, "all of them": 12} {
+		t.Run(name, func(t *testing.T) {
+			p := mirrored(t)
+			f := p.target.Folder("INBOX")
+			f.Messages, f.Next = slices.Clone(f.Messages[:20]), 21
+			for i := range own {
+				p.target.Deliver("INBOX", letter(fmt.Sprint("own ", i)), day, mailbox.Seen)
+			}
+			p.source.Expunge("INBOX", 21, 22)
+			out, err := p.run()
+			if f := migration.AsFault(err); f == nil || f.Code != migration.NeedsDecision || out.Tally.Deleted != 0 {
+				t.Errorf("%+v, %v", out.Tally, err)
+			}
+			for i := range own {
+				if p.whose(fmt.Sprint("own ", i)) == nil {
+					t.Errorf("the user's own message %d is gone", i)
+				}
+			}
+		})
+	}
+}
+
+// TestAFolderThatIsNotListed and to which nothing has come holds up no deletions elsewhere.
+func TestAFolderThatIsNotListed(t *testing.T) {
+	p := mirrored(t)
+	p.source.Expunge("INBOX", 5)
+	l := &liar{Memory: p.source, list: func(folders []mailbox.Folder) []mailbox.Folder {
+		return slices.DeleteFunc(folders, func(f mailbox.Folder) bool { return f.Name == "Work" })
+	}}
+	job := p.job
+	job.Source, job.Target, job.Records = l.Open, p.target.Open, p.records
+	if out, err := mailsync.Run(t.Context(), job); err != nil || out.Tally.Deleted != 1 || len(p.target.Messages("Work")) != 8 {
+		t.Errorf("%+v, %v", out.Tally, err)
+	}
+}

@@ -68,6 +68,9 @@ type head struct {
 	// Asked are the messages, as encodeSet writes them, about whose copies the latest pass
 	// that asks has asked.
 	Asked []byte `json:"asked,omitempty"`
+	// Deleting are the messages whose copies are about to be deleted: where it is found set,
+	// it is not known which of them were.
+	Deleting []byte `json:"deleting,omitempty"`
 	// Gone is set once it was counted what was moved out of a folder that is no more.
 	Gone bool `json:"gone,omitempty"`
 }
