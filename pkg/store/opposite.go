@@ -15,11 +15,7 @@ import (
 // target of the other and the reverse: by the hosts, and by the logins on both or by the
 // address that the user goes by in both. It counts while it may run: whoever was stopped,
 // completed or is being removed is in nobody's way, and is looked at when it is started:
-// in the transaction that starts it.
-//
-// Circles of three and more (A to B, B to C, C to A) are not looked for: each start and
-// each file would have to follow every mailbox through all batches of the installation,
-// by what it is called in each, and nobody plans one.
+// in the transaction that starts it. Circles of more batches are in circle.go.
 
 // ends are the mail systems of a batch.
 type ends struct{ source, target string }
@@ -121,10 +117,13 @@ func (s *Store) refuseOpposite(ctx context.Context, tx *sql.Tx, b *migration.Bat
 		return err
 	}
 	who, by, err := s.movedBack(ctx, tx, b, e, email)
-	if err != nil || who == "" {
+	switch {
+	case err != nil:
 		return err
+	case who != "":
+		return movedTheOtherWay(who, by)
 	}
-	return movedTheOtherWay(who, by)
+	return refuseCircle(ctx, tx, b, e, email)
 }
 
 // mayRunIn refuses a user that has been moved into a batch that runs.

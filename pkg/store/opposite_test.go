@@ -74,7 +74,7 @@ func testOpposite(t *testing.T, open opener) {
 	a.ok(err)
 	_, err = s.AddUsers(ctx, back, seq(due("eve@example.org")))
 	a.refused(err, migration.DuplicateInOtherBatch)
-	a.batchBetween("onwards", a.target, a.endpoint("third", 1, 1), due("ann@example.org")) // a chain is no circle
+	testCircle(a, o)
 
 	movedBack := func(b *migration.Batch, email, wantWho, wantBy string) {
 		t.Helper()
@@ -105,6 +105,37 @@ func testOpposite(t *testing.T, open opener) {
 	_, err = s.ChangeUser(ctx, eve.ID, func(u *migration.User) error { u.Status = migration.UserCompleted; return nil })
 	o.ok(err)
 	movedBack(first, "", "", "")
+}
+
+// testCircle: a chain is none, but its end is not led back to its beginning, which is in
+// the batch first.
+func testCircle(a, o *world) {
+	a.Helper()
+	third, theirThird := a.endpoint("third", 1, 1), o.endpoint("third", 1, 1)
+	a.batchBetween("onwards", a.target, third, due("ann@example.org"))
+	a.batchBetween("home", third, a.source, due("kid@example.org"))
+	rests := a.plan("rests-there", third, a.source)
+	rests.Stopped = true
+	_, err := a.s.CreateBatch(a.Context(), rests, seq(due("ANN@example.org", func(u *migration.User) { u.UserName = "ann-3" })))
+	a.ok(err)
+	if reason := a.refused(a.start(rests), migration.DuplicateInOtherBatch); !strings.Contains(reason, `ann@example.org is moved on`) || !strings.Contains(reason, `"onwards"`) {
+		a.Error(reason)
+	}
+	_, err = o.s.CreateBatch(o.Context(), o.plan("round", theirThird, o.source), seq(due("ann@example.org")))
+	if reason := o.refused(err, migration.AlreadyBeingMoved); strings.Contains(reason, "onwards") {
+		o.Error(reason)
+	}
+	b, err := a.s.BatchByName(a.Context(), a.org.ID, "onwards")
+	a.ok(err)
+	a.stop(&b, true)
+	a.ok(a.start(rests))
+	a.refused(a.start(&b), migration.DuplicateInOtherBatch)
+	for _, name := range []string{"onwards", "home", "rests-there"} {
+		b, err := a.s.BatchByName(a.Context(), a.org.ID, name)
+		a.ok(err)
+		_, err = a.s.RemoveUsers(a.Context(), b.ID)
+		a.ok(err)
+	}
 }
 
 // testStartsAtOnce: of two stopped batches that would move a mailbox to and fro, started

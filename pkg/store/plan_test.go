@@ -34,7 +34,7 @@ func TestPlans(t *testing.T) {
 		listUsers, listUsersOfStatus,
 		selectEvent + ` WHERE org_id = $1 AND id > $2 AND batch_id = $4 AND batch_id <> 0 ORDER BY id LIMIT $3`,
 		selectEvent + ` WHERE org_id = $1 AND actor <> '' AND (id < $2 OR $2 = 0) ORDER BY id DESC LIMIT $3`,
-		duplicateQuery("email_key"), duplicateQuery("target_login"), oppositeUsers(sameAddress), oppositeUsers(crossLogins),
+		duplicateQuery("email_key"), duplicateQuery("target_login"), oppositeUsers(sameAddress), oppositeUsers(crossLogins), comesBack, lastHop,
 		passesOf, madeOf, dead,
 		summaryQuery, usersByStatus, backlog, ahead,
 		`SELECT COUNT(*) FROM leases WHERE state <> 'free'`,
