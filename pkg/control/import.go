@@ -183,7 +183,7 @@ func (ch *checker) elsewhere(r csvimport.Row, batch, how string) {
 // lacks tells what is missing to log in on either side; of is the row's user in the
 // batch, or nil. Of the other kinds both sides are opened by administrators.
 func (ch *checker) lacks(r csvimport.Row, of *migration.User) (lacking []csvimport.Problem) {
-	if ch.kind != csvimport.IMAP {
+	if ch.kind != csvimport.IMAP || of != nil && completed(of) {
 		return nil
 	}
 	if !r.HasPassword && !ch.source.HasAdmin() && (of == nil || len(of.SourceSecret) == 0) {
@@ -311,10 +311,14 @@ func inChunks(rows iter.Seq2[csvimport.Row, error]) iter.Seq2[[]csvimport.Row, e
 	}
 }
 
-// withoutKnown blanks the passwords of r that its user, which may be nil, has already.
+// withoutKnown blanks the passwords of r that its user, which may be nil, has already, or
+// does not need any more.
 func (c *Control) withoutKnown(r *csvimport.Row, u *migration.User) {
-	if u == nil {
+	switch {
+	case u == nil:
 		return
+	case completed(u): // what was erased stays so
+		r.Password, r.TargetPassword = migration.Secret{}, migration.Secret{}
 	}
 	for _, s := range []struct {
 		given  *migration.Secret

@@ -282,6 +282,9 @@ func (c *Control) SetCredentials(ctx context.Context, a Actor, org, batch, email
 		}
 	}
 	return c.changeUser(ctx, a, org, batch, email, "user.credentialsSet", func(b migration.Batch, u *migration.User, now time.Time) error {
+		if completed(u) { // they were erased, and nobody would erase these
+			return fault(migration.Conflict, "%s is completed: nobody logs in for it any more; to move it back, reverse its batch and set them there", u.EmailAddress)
+		}
 		if err := c.sealUser(u, with.Password, with.TargetPassword); err != nil {
 			return err
 		}

@@ -133,6 +133,9 @@ func TestWhatIsCompletedStaysAsItIs(t *testing.T) {
 	if _, err := o.ResetUser(ctx, owner, "default", "pilot", "a@a.example"); err == nil || migration.AsFault(err).Code != migration.Conflict {
 		t.Errorf("reset: %v", err)
 	}
+	if _, err := o.SetCredentials(ctx, owner, "default", "pilot", "a@a.example", control.UserCredentials{Password: migration.NewSecret("p")}); err == nil || migration.AsFault(err).Code != migration.Conflict {
+		t.Errorf("a password for nobody: %v", err)
+	}
 	b, err := o.StopBatch(ctx, owner, "default", "pilot")
 	must(t, err)
 	if b.Stopped || b.Status != migration.BatchCompleted {
@@ -140,6 +143,38 @@ func TestWhatIsCompletedStaysAsItIs(t *testing.T) {
 	}
 	if _, err := o.SyncBatch(ctx, owner, "default", "pilot"); err == nil || !strings.Contains(err.Error(), "is completed") {
 		t.Errorf("sync after a stop: %v", err)
+	}
+}
+
+// TestAnErasedPasswordStaysErased: the file that a batch was made from brings back none of
+// a user that is completed.
+func TestAnErasedPasswordStaysErased(t *testing.T) {
+	o, ctx := newOffice(t), t.Context()
+	b, _, err := o.CreateBatch(ctx, owner, "default", o.batch("pilot", "a.example", "ab", nil))
+	must(t, err)
+	_, err = o.StartBatch(ctx, owner, "default", "pilot")
+	must(t, err)
+	well := migration.Result{Progress: true, Tally: migration.Tally{Seen: 2, Copied: 2}}
+	o.syncOne(t, well)
+	o.syncOne(t, well)
+	_, err = o.CompleteUser(ctx, owner, "default", "pilot", "a@a.example")
+	must(t, err)
+	o.syncOne(t, well)
+
+	blank := control.File{CSV: []byte("EmailAddress,UserName,Password\na@a.example,a,\n")}
+	for _, f := range []control.File{file("a.example", "ab"), blank} {
+		got, err := o.AddUsers(ctx, owner, "default", "pilot", f)
+		if err != nil || got.Updated+got.Created > 0 {
+			t.Errorf("added again: %+v, %v", got, err)
+		}
+	}
+	users, err := o.store.UsersByEmail(ctx, b.ID, []string{"a@a.example", "b@a.example"})
+	must(t, err)
+	for _, u := range users {
+		gone := u.Status == migration.UserCompleted
+		if gone != (u.EmailAddress == "a@a.example") || gone != (len(u.SourceSecret) == 0) || gone != (len(u.TargetSecret) == 0) {
+			t.Errorf("%s, %s, has passwords of %d and %d bytes", u.EmailAddress, u.Status, len(u.SourceSecret), len(u.TargetSecret))
+		}
 	}
 }
 
