@@ -65,7 +65,7 @@ func newSyncCommand(g *global) *cobra.Command {
 		}
 		if err == nil && verify && !dryRun {
 			var receipt migration.Receipt
-			if receipt, err = pair.Verify(cmd.Context()); err == nil {
+			if receipt, err = g.verifyPair(cmd.Context(), pair); err == nil {
 				result.Verify = &receipt
 			}
 		}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailhaul/mailhaul/pkg/app"
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
@@ -30,7 +32,7 @@ normalised and passes.
 		if err != nil {
 			return err
 		}
-		receipt, err := pair.Verify(cmd.Context())
+		receipt, err := g.verifyPair(cmd.Context(), pair)
 		if err != nil {
 			return failure(err)
 		}
@@ -43,6 +45,14 @@ normalised and passes.
 		return nil
 	}
 	return cmd
+}
+
+// verifyPair shows how far a verify is as it goes.
+func (g *global) verifyPair(ctx context.Context, p app.Pair) (migration.Receipt, error) {
+	shown := g.gauge("read on both sides:", ofMessages, "")
+	defer shown.end()
+	p.ObserveVerify = shown.set
+	return p.Verify(ctx)
 }
 
 // emitReceipt names the differences on stderr and ends stdout with the counts.

@@ -31,7 +31,9 @@ type Pair struct {
 	// Connections is how many each side may have at once; 0: one.
 	Connections int
 	DryRun      bool
-	Observe     func(migration.Tally)
+	// Observe is told of a pass, ObserveVerify of a verify: see mailsync.
+	Observe       func(migration.Tally)
+	ObserveVerify func(read, all int64)
 }
 
 // Sync performs one pass.
@@ -59,7 +61,7 @@ func (p Pair) Verify(ctx context.Context) (out migration.Receipt, err error) {
 	defer func() { err = errors.Join(err, done()) }()
 	source, target := p.openers()
 	return mailsync.Verify(ctx, mailsync.VerifyJob{
-		Source: source, Target: target, Records: records, Selection: p.Selection,
+		Source: source, Target: target, Records: records, Selection: p.Selection, Observe: p.ObserveVerify,
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,6 +22,9 @@ type VerifyJob struct {
 	Source, Target mailbox.Opener
 	Records        Records // nil: none
 	Selection
+	// Observe is told how many messages of both sides have been read, after each of them
+	// and from both sides at once, and how many there were to begin with; nil: nobody.
+	Observe func(read, all int64)
 }
 
 // copyOf is what verify keeps of one message: a digest each, whatever its size.
@@ -59,6 +63,7 @@ type verifier struct {
 	lines   []string // of the digest
 	// unmatched waits until all folders are read: a message may have been moved.
 	lost, found []stray
+	read, all   atomic.Int64 // messages of both sides
 }
 
 type stray struct {
@@ -81,7 +86,15 @@ func (v *verifier) run(ctx context.Context) error {
 		return err
 	}
 	p.assignAll(l)
-	for _, w := range slices.Concat(p.all, p.collided) {
+	folders := slices.Concat(p.all, p.collided)
+	for _, w := range folders {
+		for _, st := range []*mailbox.Status{w.src, w.dst} {
+			if st != nil {
+				v.all.Add(int64(st.Messages))
+			}
+		}
+	}
+	for _, w := range folders {
 		if err := v.folder(ctx, p, w); err != nil {
 			return err
 		}
@@ -102,12 +115,12 @@ func (v *verifier) folder(ctx context.Context, p *lane, w *work) error {
 	var source, target []copyOf
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		source, err = readCopies(gctx, &p.source, w.source.Name, w.src)
+		source, err = v.readCopies(gctx, &p.source, w.source.Name, w.src)
 		return err
 	})
 	if w.dst != nil {
 		g.Go(func() (err error) {
-			target, err = readCopies(gctx, &p.target, w.target, w.dst)
+			target, err = v.readCopies(gctx, &p.target, w.target, w.dst)
 			return err
 		})
 	}
@@ -135,7 +148,7 @@ func (v *verifier) folder(ctx context.Context, p *lane, w *work) error {
 }
 
 // readCopies reads a folder whole.
-func readCopies(ctx context.Context, l *link, name string, st *mailbox.Status) ([]copyOf, error) {
+func (v *verifier) readCopies(ctx context.Context, l *link, name string, st *mailbox.Status) ([]copyOf, error) {
 	if st != nil && st.UIDNext != 0 && st.Messages == 0 {
 		return nil, nil
 	}
@@ -155,6 +168,9 @@ func readCopies(ctx context.Context, l *link, name string, st *mailbox.Status) (
 	err = s.Messages(ctx, mailbox.Span(1, last), func(m mailbox.Message) error {
 		c, err := readCopy(m)
 		out = append(out, c)
+		if n := v.read.Add(1); v.job.Observe != nil {
+			v.job.Observe(n, v.all.Load())
+		}
 		return err
 	})
 	slices.SortFunc(out, func(a, b copyOf) int { return cmp.Compare(a.uid, b.uid) })

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +49,26 @@ func differences(t *testing.T, r migration.Receipt) string {
 	}
 	slices.Sort(out)
 	return strings.Join(out, ", ")
+}
+
+// TestAVerifyTellsHowFarItIs: each message of both sides once, of as many as there are.
+func TestAVerifyTellsHowFarItIs(t *testing.T) {
+	p := newPair(t)
+	for i := range 3 {
+		p.source.Deliver("INBOX", letter(fmt.Sprint(i)), day)
+	}
+	p.source.Deliver("Sent", letter("sent"), day)
+	p.target.Deliver("INBOX", letter("own"), day)
+	var mu sync.Mutex
+	told := map[int64]int64{}
+	_, err := mailsync.Verify(t.Context(), mailsync.VerifyJob{Source: p.source.Open, Target: p.target.Open, Observe: func(read, all int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		told[read] = all
+	}})
+	if want := (map[int64]int64{1: 5, 2: 5, 3: 5, 4: 5, 5: 5}); err != nil || !maps.Equal(told, want) {
+		t.Errorf("told %v, %v; want %v", told, err, want)
+	}
 }
 
 func TestVerifyNamesEveryDamage(t *testing.T) {
