@@ -95,10 +95,13 @@ func (p *lane) lookForGone(ctx context.Context, l *listing) error {
 			f = l.vanishedFolder(r, source.Naming())
 			wanted.roles[name] = f.Role
 		}
-		if !wanted.takes(f) || listed && (r.addsUp(f.Status) || p.isCutShort(f.Status)) {
+		if !wanted.takes(f) || p.isCutShort(f.Status) {
 			continue
 		}
-		if mayLack := p.job.Mirror && r.explains(); !mayLack && !(r.Forgot && listed && !r.isStill(f.Status)) {
+		mayLack := p.job.Mirror && r.explains() && !(listed && r.addsUp(f.Status))
+		// As many may be gone as have come back.
+		mayHaveMore := listed && (r.surplus(f.Status) > 0 || r.Forgot && !r.isStill(f.Status))
+		if !mayLack && !mayHaveMore {
 			continue
 		}
 		if err := p.lookAtGone(ctx, r, listed); err != nil {
@@ -140,11 +143,21 @@ func (r *record) explains() bool {
 // knows of and of as many new ones as there can be: then none is gone, and none came
 // back.
 func (r *record) addsUp(now *mailbox.Status) bool {
-	if now == nil || !r.Finished || now.UIDNext < r.UIDNext || r.UIDNext == 0 {
-		return false
+	return r.isComparable(now) && r.surplus(now) == 0
+}
+
+func (r *record) isComparable(now *mailbox.Status) bool {
+	return now != nil && r.Finished && now.UIDNext >= r.UIDNext && r.UIDNext != 0
+}
+
+// surplus is how many more messages a folder has than are known and can be new: they have
+// come back, or were put there with old UIDs.
+func (r *record) surplus(now *mailbox.Status) int64 {
+	if !r.isComparable(now) {
+		return 0
 	}
 	known := r.uids.len() + int64(len(r.skipped)) + r.LeftOut
-	return int64(now.Messages) == known+int64(now.UIDNext-r.UIDNext)
+	return int64(now.Messages) - known - int64(now.UIDNext-r.UIDNext)
 }
 
 // sourceFolder returns the source folder of a name, if it is listed as one.

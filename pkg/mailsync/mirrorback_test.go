@@ -29,6 +29,9 @@ func TestWhatWasMirroredComesBack(t *testing.T) {
 		{"a folder", nil, func(p *pairOf, _ *mailboxtest.MemoryFolder) { p.source.Delete("Work") }, nil},
 		{"a folder, and nothing is deleted any more", nil, func(p *pairOf, _ *mailboxtest.MemoryFolder) { p.source.Delete("Work") }, keep},
 		{"some, and nothing is deleted any more", nil, first4, keep},
+		{"one, and as many are gone", nil, func(_ *pairOf, f *mailboxtest.MemoryFolder) { f.Messages = f.Messages[1:] }, func(p *pairOf) {
+			p.source.Expunge("Work", p.source.Deliver("Work", letter("new"), day))
+		}},
 		{"some, between new mail, and nothing is deleted any more", nil, first4, func(p *pairOf) {
 			p.job.Mirror = false
 			for i := range 6 {
@@ -201,5 +204,24 @@ func TestWhatComesBackAfterADeath(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestAMessageWithAnOldUID that no pass has seen, of a source that was restored, is copied.
+func TestAMessageWithAnOldUID(t *testing.T) {
+	for _, mirror := range []bool{true, false} {
+		p := mirrored(t)
+		p.job.Mirror = mirror
+		p.source.Deliver("Work", letter("old"), day)
+		f := p.source.Folder("Work")
+		all := slices.Clone(f.Messages)
+		f.Messages = slices.Clone(all[:8])
+		p.mustRun()
+		f.Messages = all
+		f.ModSeq++
+		if out := p.mustRun(); out.Tally.Copied != 1 {
+			t.Errorf("mirror %v: %+v", mirror, out.Tally)
+		}
+		p.same()
 	}
 }
