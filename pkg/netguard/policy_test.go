@@ -169,6 +169,9 @@ func TestFormsAreNoWayRound(t *testing.T) {
 		v4 := netip.AddrFrom4([4]byte(b))
 		refused := p.Check(v4) != nil
 		for _, form := range forms(v4) {
+			if form == netip.IPv6Loopback() {
+				continue // what would be 0.0.0.1 is an address of its own
+			}
 			if refused && p.Check(form) == nil {
 				t.Fatalf("with %q, %s is refused, but passes as %s", allow, v4, form)
 			}
