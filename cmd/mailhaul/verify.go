@@ -74,9 +74,9 @@ func (g *global) emitReceipt(r migration.Receipt) error {
 	if !r.Same() {
 		word = "DIFFERENT"
 	}
-	_, err := fmt.Fprintf(g.out, "%s: %d folders, %d messages, %s: %d missing, %d altered, %d with another date, %d with other flags, %d folders missing; "+
+	_, err := fmt.Fprintf(g.out, "%s: %d folders, %d messages, %s: %d missing, %d skipped, %d altered, %d with another date, %d with other flags, %d folders missing; "+
 		"%d normalised, %d extra, %d removed and %d moved at the target\ndigest %s\n",
-		word, r.Folders, r.Messages, size(r.Bytes), r.Missing, r.Altered, r.WrongDate, r.WrongFlags, r.FoldersMissing,
+		word, r.Folders, r.Messages, size(r.Bytes), r.Missing, r.Skipped, r.Altered, r.WrongDate, r.WrongFlags, r.FoldersMissing,
 		r.Normalised, r.Extra, r.RemovedAtTarget, r.MovedAtTarget, r.Digest)
 	return err
 }

@@ -69,7 +69,6 @@ type verifier struct {
 type stray struct {
 	folder  string
 	message copyOf
-	skipped bool
 	known   bool // the record says that it was delivered
 }
 
@@ -135,15 +134,14 @@ func (v *verifier) folder(ctx context.Context, p *lane, w *work) error {
 			v.differ("foldersMissing", path, copyOf{}, copyOf{}, "")
 		}
 	}
-	skipped := w.rec.skippedUIDs()
 	for _, m := range source {
 		v.receipt.Messages++
 		v.receipt.Bytes += m.size
-		if !skipped.Contains(m.uid) {
+		if _, skipped := w.rec.skipped[m.uid]; !skipped {
 			v.lines = append(v.lines, fmt.Sprintf("%s\t%x\n", path, m.raw))
 		}
 	}
-	v.compare(path, w, source, target, skipped)
+	v.compare(path, w, source, target)
 	return nil
 }
 
@@ -201,7 +199,7 @@ func (h *headKeeper) Write(p []byte) (int, error) {
 }
 
 // compare pairs one folder's messages.
-func (v *verifier) compare(path string, w *work, source, target []copyOf, skipped mailbox.UIDSet) {
+func (v *verifier) compare(path string, w *work, source, target []copyOf) {
 	pairs, source, target := pairCopies(source, target,
 		func(c copyOf) string { return fmt.Sprintf("%x %d %s", c.raw, c.date, c.flags) },
 		func(c copyOf) string { return fmt.Sprintf("%x %d", c.raw, c.date) },
@@ -219,15 +217,20 @@ func (v *verifier) compare(path string, w *work, source, target []copyOf, skippe
 	}
 	altered, source, target := pairCopies(source, target, func(c copyOf) string { return string(c.print[:]) })
 	for _, x := range altered {
-		if skipped.Contains(x[0].uid) {
+		if it, ok := w.rec.skipped[x[0].uid]; ok {
+			v.skip(path, x[0], it)
 			continue
 		}
 		v.receipt.Altered++
 		v.differ("altered", path, x[0], x[1], "")
 	}
 	for _, m := range source {
+		if it, ok := w.rec.skipped[m.uid]; ok {
+			v.skip(path, m, it)
+			continue
+		}
 		_, _, known := w.rec.uids.get(m.uid)
-		v.lost = append(v.lost, stray{path, m, skipped.Contains(m.uid), known})
+		v.lost = append(v.lost, stray{path, m, known})
 	}
 	for _, m := range target {
 		v.found = append(v.found, stray{folder: path, message: m})
@@ -285,9 +288,6 @@ func (v *verifier) strays() {
 	}
 	taken := map[string]bool{}
 	for _, l := range v.lost {
-		if l.skipped {
-			continue
-		}
 		q := elsewhere[l.message.raw]
 		switch {
 		case l.known && len(q) > 0:
@@ -309,6 +309,12 @@ func (v *verifier) strays() {
 			v.differ("extra", f.folder, copyOf{}, f.message, "")
 		}
 	}
+}
+
+// skip counts a message that a pass has left behind and told of.
+func (v *verifier) skip(path string, source copyOf, it migration.Item) {
+	v.receipt.Skipped++
+	v.differ("skipped", path, source, copyOf{}, fmt.Sprintf("%s: %s", it.Code, it.Reason))
 }
 
 func (v *verifier) differ(kind, folder string, source, target copyOf, detail string) {

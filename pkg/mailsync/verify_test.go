@@ -36,7 +36,7 @@ func differences(t *testing.T, r migration.Receipt) string {
 	}
 	counted := map[string]int64{
 		"missing": r.Missing, "removedAtTarget": r.RemovedAtTarget, "movedAtTarget": r.MovedAtTarget, "extra": r.Extra, "altered": r.Altered,
-		"normalised": r.Normalised, "wrongDate": r.WrongDate, "wrongFlags": r.WrongFlags, "foldersMissing": r.FoldersMissing,
+		"normalised": r.Normalised, "skipped": r.Skipped, "wrongDate": r.WrongDate, "wrongFlags": r.WrongFlags, "foldersMissing": r.FoldersMissing,
 	}
 	var out []string
 	for kind, n := range counted {
@@ -49,6 +49,25 @@ func differences(t *testing.T, r migration.Receipt) string {
 	}
 	slices.Sort(out)
 	return strings.Join(out, ", ")
+}
+
+// TestAReceiptTellsWhatWasLeftBehind: it is neither missing nor there.
+func TestAReceiptTellsWhatWasLeftBehind(t *testing.T) {
+	p := newPair(t)
+	p.job.MaxMessageSize = 2000
+	p.source.Deliver("INBOX", letter("fits"), day)
+	p.source.Deliver("INBOX", letter("large", strings.Repeat("x", 3000)), day)
+	p.mustRun()
+	r := p.verify(p.records)
+	if got := differences(t, r); got != "skipped 1" || r.Messages != 2 || !r.Same() {
+		t.Fatalf("%d messages, same %v: %s; want 1 of 2 skipped", r.Messages, r.Same(), got)
+	}
+	if d := r.Differences[0]; d.SourceUID != 2 || !strings.HasPrefix(d.Detail, "MessageTooLarge: ") {
+		t.Errorf("named as %+v", d)
+	}
+	if got := differences(t, p.verify(nil)); got != "missing 1" {
+		t.Errorf("without records: %s", got)
+	}
 }
 
 // TestAVerifyTellsHowFarItIs: each message of both sides once, of as many as there are.

@@ -10,6 +10,7 @@ type Receipt struct {
 	Bytes    int64     `json:"bytes"`    // of those
 
 	Missing         int64 `json:"missing"`
+	Skipped         int64 `json:"skipped"`         // left behind by the passes, which told of them
 	RemovedAtTarget int64 `json:"removedAtTarget"` // delivered; the user has removed it since
 	MovedAtTarget   int64 `json:"movedAtTarget"`   // delivered; the user has moved it since
 	Extra           int64 `json:"extra"`           // at the target alone

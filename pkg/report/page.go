@@ -53,7 +53,7 @@ var pages = map[Kind]pageOf{
 	},
 	Receipts: {
 		"Receipts", "What the latest verify of each mailbox found: source against target, message by message.",
-		[]string{"Mailbox", "Verified", "Same", "Folders", "Messages", "Bytes", "Missing", "Altered", "Wrong date", "Wrong flags", "Folders missing", "Extra", "Removed at target", "Moved at target", "Normalised"},
+		[]string{"Mailbox", "Verified", "Same", "Folders", "Messages", "Bytes", "Missing", "Skipped", "Altered", "Wrong date", "Wrong flags", "Folders missing", "Extra", "Removed at target", "Moved at target", "Normalised"},
 	},
 }
 
@@ -88,7 +88,7 @@ func (r ReceiptRow) line() line {
 	}
 	out := line{
 		Cells: []any{
-			r.EmailAddress, optional(r.At), same, r.Folders, r.Messages, size(r.Bytes), r.Missing, r.Altered, r.WrongDate, r.WrongFlags,
+			r.EmailAddress, optional(r.At), same, r.Folders, r.Messages, size(r.Bytes), r.Missing, r.Skipped, r.Altered, r.WrongDate, r.WrongFlags,
 			r.FoldersMissing, r.Extra, r.RemovedAtTarget, r.MovedAtTarget, r.Normalised,
 		},
 		Notes: []string{"Digest " + r.Digest}, Bad: !r.Same,

@@ -23,7 +23,7 @@ var columns = map[Kind][]string{
 	},
 	Receipts: {
 		"EmailAddress", "VerifiedAt", "Same", "Folders", "Messages", "Bytes",
-		"Missing", "RemovedAtTarget", "MovedAtTarget", "Extra", "Altered", "Normalised", "WrongDate", "WrongFlags", "FoldersMissing",
+		"Missing", "Skipped", "RemovedAtTarget", "MovedAtTarget", "Extra", "Altered", "Normalised", "WrongDate", "WrongFlags", "FoldersMissing",
 		"Digest",
 	},
 }
@@ -155,7 +155,7 @@ func (r ReceiptRow) cells() []string {
 	return []string{
 		Cell(r.EmailAddress), date(optional(r.At)), strconv.FormatBool(r.Same),
 		number(r.Folders), number(r.Messages), number(r.Bytes),
-		number(r.Missing), number(r.RemovedAtTarget), number(r.MovedAtTarget), number(r.Extra), number(r.Altered),
+		number(r.Missing), number(r.Skipped), number(r.RemovedAtTarget), number(r.MovedAtTarget), number(r.Extra), number(r.Altered),
 		number(r.Normalised), number(r.WrongDate), number(r.WrongFlags), number(r.FoldersMissing), Cell(r.Digest),
 	}
 }
