@@ -203,13 +203,22 @@ func TestADeadWorkersMailboxIsTakenOverUnsettled(t *testing.T) {
 }
 
 // TestAMailboxIsNotBlamedForAccidents: where another worker died as well, the third death
-// of a mailbox's does not end it.
+// of a mailbox's does not end it; nor where one of its own was frozen, and came back.
 func TestAMailboxIsNotBlamedForAccidents(t *testing.T) {
+	t.Run("another died", func(t *testing.T) { blamed(t, "") })
+	t.Run("its first came back", func(t *testing.T) { blamed(t, "1") })
+}
+
+// blamed has the three workers of a mailbox die, of which one comes back, and another.
+func blamed(t *testing.T, back string) {
 	db, q := newStore(t, 1), &fakeQueue{capacity: 1}
 	a, r := NewAdmitter(db, q, 0, zaptest.NewLogger(t)), newReconciler(t, db, q)
-	for _, id := range []string{"1", "2", "3", "another"} {
+	beat := func(id string) {
 		_, err := db.BeatWorker(t.Context(), migration.Worker{ID: id, Concurrency: 1, StartedAt: time.Now(), State: migration.WorkerRunning})
 		must(t, err)
+	}
+	for _, id := range []string{"1", "2", "3", "another"} {
+		beat(id)
 	}
 	must(t, db.WorkerGone(t.Context(), "another", 1))
 	for _, id := range []string{"1", "2", "3"} {
@@ -219,6 +228,9 @@ func TestAMailboxIsNotBlamedForAccidents(t *testing.T) {
 		must(t, err)
 		must(t, r.reconcile(t.Context()))
 		must(t, db.WorkerGone(t.Context(), id, 1))
+		if id == back {
+			beat(id)
+		}
 		u, err := db.UserByID(t.Context(), l.UserID)
 		must(t, err)
 		if u.Status != migration.UserQueued {

@@ -104,7 +104,8 @@ func (r *reconciler) takeOver(ctx context.Context, l migration.Lease) error {
 	return nil
 }
 
-// died counts the workers that are listed as gone, and the one given, which may not be yet.
+// died counts the workers that were gone within the hour, and the one given, which may not
+// be listed as such yet. One that came back counts: it stood still for no mailbox's sake.
 func (r *reconciler) died(ctx context.Context, id string) (int, error) {
 	workers, err := r.store.Workers(ctx)
 	if err != nil {
@@ -112,7 +113,7 @@ func (r *reconciler) died(ctx context.Context, id string) (int, error) {
 	}
 	n := 1
 	for _, w := range workers {
-		if w.State == migration.WorkerGone && w.ID != id {
+		if w.ID != id && (w.State == migration.WorkerGone || time.Since(w.LapsedAt) < forgetAfter) {
 			n++
 		}
 	}

@@ -24,6 +24,9 @@ type Worker struct {
 	// StartedAt and Since (of the state) are by the clock of whoever wrote them: to be
 	// shown, never to be compared.
 	StartedAt, Since time.Time
+	// LapsedAt is when it was last found gone, by an observer's clock; zero: never. It may
+	// have come back since.
+	LapsedAt time.Time
 	// Drain is set once an operator asked for it.
 	Drain bool
 	// Beat is raised every few seconds; an observer that saw it stand still for long

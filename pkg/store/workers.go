@@ -41,7 +41,7 @@ func (s *Store) DrainWorker(ctx context.Context, id string) error {
 // WorkerGone notes that the counter of a worker has stood still since it was beat.
 func (s *Store) WorkerGone(ctx context.Context, id string, beat int64) error {
 	return s.write(ctx, "note a worker gone", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE workers SET gone = TRUE, since = $3 WHERE id = $1 AND beat = $2 AND NOT gone`, id, beat, at(s.now()))
+		_, err := tx.ExecContext(ctx, `UPDATE workers SET gone = TRUE, since = $3, lapsed_at = $3 WHERE id = $1 AND beat = $2 AND NOT gone`, id, beat, at(s.now()))
 		return err
 	})
 }
@@ -55,7 +55,7 @@ func (s *Store) ForgetWorker(ctx context.Context, id string, beat int64) error {
 	})
 }
 
-const selectWorker = `SELECT w.id, w.host, w.pid, w.version, w.concurrency, w.started_at, w.state, w.since, w.drain, w.gone, w.beat, w.tempo, COALESCE(l.n, 0)
+const selectWorker = `SELECT w.id, w.host, w.pid, w.version, w.concurrency, w.started_at, w.state, w.since, w.drain, w.gone, w.lapsed_at, w.beat, w.tempo, COALESCE(l.n, 0)
 	FROM workers w LEFT JOIN (SELECT worker_id, COUNT(*) AS n FROM leases WHERE state <> 'free' AND state = 'running' GROUP BY worker_id) l
 	ON l.worker_id = w.id`
 
@@ -63,7 +63,7 @@ func scanWorker(row interface{ Scan(...any) error }) (migration.Worker, error) {
 	var w migration.Worker
 	var gone bool
 	err := row.Scan(&w.ID, &w.Host, &w.PID, &w.Version, &w.Concurrency, timeInto{&w.StartedAt}, &w.State, timeInto{&w.Since},
-		&w.Drain, &gone, &w.Beat, jsonInto{&w.Tempo}, &w.Running)
+		&w.Drain, &gone, timeInto{&w.LapsedAt}, &w.Beat, jsonInto{&w.Tempo}, &w.Running)
 	switch {
 	case gone:
 		w.State = migration.WorkerGone

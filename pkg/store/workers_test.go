@@ -69,6 +69,7 @@ func testWorkers(t *testing.T, open opener) {
 	beat(migration.WorkerDrained) // it was frozen
 	equal(t, "back again", look().State, migration.WorkerDrained)
 	equal(t, "back since", look().Since, clock)
+	equal(t, "it was gone", look().LapsedAt, noon.Add(2*time.Minute))
 
 	w.ok(s.ForgetWorker(ctx, "worker", 1))
 	look() // an old look
