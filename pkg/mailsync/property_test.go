@@ -77,8 +77,14 @@ func (s *story) tell(t *testing.T, passes [][]event, newest bool) error {
 	if err := s.judge(out.Items); err != nil {
 		return err
 	}
-	writes := s.target.Writes
+	writes, lacking := s.target.Writes, s.lacksFolder()
 	out, err = s.pass(t.Context(), nil, newest)
+	if c := out.Tally; err == nil && lacking && c.Copied > 0 && c.Copied == c.Redelivered {
+		// Where no folder is left that was filled, the mailbox is taken for a new one, once:
+		// the record of the last may have been emptied by the pass before.
+		writes = s.target.Writes
+		out, err = s.pass(t.Context(), nil, newest)
+	}
 	if c := out.Tally; err != nil || c.Copied+c.Adopted+c.FlagsUpdated+c.Failed+c.Deleted+c.KeptAtTarget != 0 || s.target.Writes != writes {
 		return fmt.Errorf("the last pass did something: %+v, %w", c, err)
 	}
@@ -86,6 +92,11 @@ func (s *story) tell(t *testing.T, passes [][]event, newest bool) error {
 		return err
 	}
 	return s.judge(out.Items)
+}
+
+// lacksFolder tells whether the target's user has deleted a folder.
+func (s *story) lacksFolder() bool {
+	return slices.ContainsFunc(storyFolders, func(name string) bool { return s.source.Folder(name) != nil && s.target.Folder(name) == nil })
 }
 
 // TestStories runs passes while both mailboxes change, connections break, processes
