@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,10 +39,10 @@ func TestLoginForms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := dovecotAccount(server, "anna")
 			change(&a)
-			in, out := 0, 0
+			var in, out atomic.Int64 // what comes in is told by another goroutine
 			s, err := open(t.Context(), a, Options{
 				TLS:     &tls.Config{RootCAs: server.CA},
-				OnBytes: func(i, o int) { in += i; out += o },
+				OnBytes: func(i, o int) { in.Add(int64(i)); out.Add(int64(o)) },
 			}, progressTimeout)
 			if err != nil {
 				t.Fatal(err)
@@ -49,8 +50,8 @@ func TestLoginForms(t *testing.T) {
 			if _, err := s.List(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if err := s.Close(); err != nil || in == 0 || out == 0 {
-				t.Errorf("close: %v; %d bytes in, %d out", err, in, out)
+			if err := s.Close(); err != nil || in.Load() == 0 || out.Load() == 0 {
+				t.Errorf("close: %v; %d bytes in, %d out", err, in.Load(), out.Load())
 			}
 		})
 	}

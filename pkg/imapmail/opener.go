@@ -54,8 +54,8 @@ type Options struct {
 	// Patience is how long a server may keep a reply waiting without getting on with
 	// it; 0: a minute.
 	Patience time.Duration
-	// OnBytes is told of bytes as they come in and go out; nil allowed. It must not
-	// block.
+	// OnBytes is told of bytes as they come in and go out, by several goroutines; nil
+	// allowed. It must not block.
 	OnBytes func(in, out int)
 	// Pace holds what connections read and write to a rate; nil: none. Bytes are those
 	// of IMAP: what TLS adds is not counted.
