@@ -47,7 +47,8 @@ func (c *Control) MoveUser(ctx context.Context, a Actor, org, batch, email, to s
 		c.audit(ctx, a, e)
 	}
 	c.kick()
-	return u, c.resume(ctx, &into, &u)
+	err = c.resume(ctx, &into, &u)
+	return u, err
 }
 
 // mayJoin tells whether what is known of a user of from is of use in into.

@@ -99,7 +99,8 @@ func (c *Control) Preflight(ctx context.Context, a Actor, org, name string, afte
 	if p.List, err = c.store.ListPreflights(ctx, b.ID, after.Level, after.EmailAddress, limit); err != nil {
 		return Preflight{}, err
 	}
-	return p, c.foretell(ctx, &b, &p, load)
+	err = c.foretell(ctx, &b, &p, load)
+	return p, err
 }
 
 // sumUp adds up what the groups found, and what they have to carry.

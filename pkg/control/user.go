@@ -125,7 +125,8 @@ func (c *Control) changeUserWith(ctx context.Context, a Actor, org, batch, email
 	maps.Copy(e.Data, more)
 	c.audit(ctx, a, e)
 	c.kick()
-	return u, c.resume(ctx, &b, &u)
+	err = c.resume(ctx, &b, &u)
+	return u, err
 }
 
 func userEvent(b migration.Batch, u migration.User, kind string) migration.Event {
@@ -236,7 +237,8 @@ func (c *Control) ResetUser(ctx context.Context, a Actor, org, batch, email stri
 	if u, err = c.store.UserByID(ctx, u.ID); err != nil {
 		return migration.User{}, fmt.Errorf("find user %s: %w", email, err)
 	}
-	return u, c.resume(ctx, &b, &u)
+	err = c.resume(ctx, &b, &u)
+	return u, err
 }
 
 // RemoveUser takes a user out of its batch. gone is whether nothing of it is left;
