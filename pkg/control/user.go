@@ -269,7 +269,7 @@ type UserCredentials struct {
 	Password, TargetPassword migration.Secret
 }
 
-// SetCredentials gives a user new credentials; one that paused for want of them goes
+// SetCredentials gives a user new credentials; one that wants them (WantsCredentials) goes
 // on by itself.
 func (c *Control) SetCredentials(ctx context.Context, a Actor, org, batch, email string, with UserCredentials) (migration.User, error) {
 	if with == (UserCredentials{}) {
@@ -297,7 +297,7 @@ func (c *Control) SetCredentials(ctx context.Context, a Actor, org, batch, email
 		if with.TargetUserName != "" {
 			u.TargetUserName = with.TargetUserName
 		}
-		if u.Status != migration.UserNeedsCredentials && u.Code != migration.AuthFailed {
+		if !u.WantsCredentials() {
 			return nil
 		}
 		if runs(&b) != nil { // it goes on when its batch does

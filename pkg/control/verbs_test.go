@@ -487,3 +487,52 @@ func statusByTheRules(b migration.Batch, n map[migration.UserStatus]int, users, 
 	}
 	return "Synced"
 }
+
+// TestNewCredentialsBringOnWhoWantsThem, by hand and by the file: whose login was rejected,
+// and whose password could not be unsealed. Nobody else is hurried, and who was stopped
+// stays so.
+func TestNewCredentialsBringOnWhoWantsThem(t *testing.T) {
+	fails := func(code migration.Code) migration.Result {
+		return migration.Result{Fault: &migration.Fault{Code: code, Scope: migration.ScopeUser, Reason: "why"}}
+	}
+	for _, tt := range []struct {
+		name    string
+		ended   migration.Result
+		stopped bool
+		want    migration.UserStatus
+	}{
+		{"rejected", fails(migration.AuthFailed), false, migration.UserQueued},
+		{"unsealed", fails(migration.Internal), false, migration.UserQueued},
+		{"hung up on", fails(migration.ConnectionFailed), false, migration.UserWaiting},
+		{"full", fails(migration.QuotaExceeded), false, migration.UserFailed},
+		{"rejected and stopped", fails(migration.AuthFailed), true, migration.UserStopped},
+	} {
+		for _, how := range []string{"by hand", "by the file"} {
+			t.Run(tt.name+"/"+how, func(t *testing.T) {
+				o, ctx := newOffice(t), t.Context()
+				b, _, err := o.CreateBatch(ctx, owner, "default", o.batch("pilot", "a.example", "a", nil))
+				must(t, err)
+				_, err = o.StartBatch(ctx, owner, "default", "pilot")
+				must(t, err)
+				o.syncOne(t, tt.ended)
+				if tt.stopped {
+					_, err = o.StopUser(ctx, owner, "default", "pilot", "a@a.example")
+					must(t, err)
+				}
+				if how == "by hand" {
+					_, err = o.SetCredentials(ctx, owner, "default", "pilot", "a@a.example", control.UserCredentials{Password: migration.NewSecret("fresh")})
+				} else {
+					csv := "EmailAddress,UserName,Password\na@a.example,a,fresh\n"
+					_, err = o.AddUsers(ctx, owner, "default", "pilot", control.File{CSV: []byte(csv)})
+				}
+				must(t, err)
+				users, err := o.store.UsersByEmail(ctx, b.ID, []string{"a@a.example"})
+				must(t, err)
+				u := users[0]
+				if on := u.Status == migration.UserQueued; u.Status != tt.want || on != (u.Code == "") || on && u.NextRunAt.IsZero() {
+					t.Errorf("it is %s (%s), due %s; want %s", u.Status, u.Code, u.NextRunAt, tt.want)
+				}
+			})
+		}
+	}
+}

@@ -101,6 +101,18 @@ type UserState struct {
 	LoggedInAt time.Time
 }
 
+// WantsCredentials is whether new credentials bring the user on at once: those that it has
+// were rejected, or (Internal) may be what could not be unsealed.
+func (s UserState) WantsCredentials() bool {
+	switch s.Status {
+	case UserNeedsCredentials:
+		return true
+	case UserWaiting, UserFailed:
+		return s.Code == AuthFailed || s.Code == Internal
+	}
+	return false
+}
+
 // ResumesAt is when a Waiting user goes on by itself: its own time, or when both endpoints
 // have opened by then. Zero where it does not wait, where nothing but its turn keeps it,
 // and where an endpoint is held: that takes somebody.

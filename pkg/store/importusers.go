@@ -349,9 +349,9 @@ func (im *importer) update(ctx context.Context, u, there *migration.User, res *m
 	if secret {
 		old.LoggedInAt = time.Time{} // those worked, not these
 	}
-	if secret && (old.Status == migration.UserNeedsCredentials || old.Status == migration.UserWaiting && old.Code == migration.AuthFailed) {
+	if secret && old.WantsCredentials() {
 		im.begin(&old.UserState)
-		old.Code, old.Reason, old.Attempts, old.FailingSince = "", "", 0, time.Time{}
+		old.Code, old.Reason, old.Attempts, old.FailingSince, old.Takeovers = "", "", 0, time.Time{}, 0
 		im.dueAt(old.NextRunAt)
 	}
 	args := append(append([]any{old.ID}, nameArgs(&old)...), stateArgs(&old.UserState)...)
