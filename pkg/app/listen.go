@@ -28,6 +28,7 @@ type server struct {
 	listener net.Listener
 	http     *http.Server
 	tls      bool
+	log      *zap.Logger
 }
 
 // listen opens address; with orElse a free port beside it where it is taken.
@@ -43,7 +44,7 @@ func listen(address string, h config.HTTP, orElse bool, handler http.Handler, lo
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	s := &server{listener: l, tls: h.TLSCert != "", http: &http.Server{
+	s := &server{listener: l, tls: h.TLSCert != "", log: log, http: &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: readTime, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: zap.NewStdLog(log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
 	}}
@@ -84,6 +85,7 @@ func (s *server) run(ctx context.Context) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
 	defer cancel()
 	if err := s.http.Shutdown(grace); err != nil {
+		s.log.Warn("requests were cut off", zap.String("address", s.url()), zap.Duration("after", graceTime))
 		_ = s.http.Close()
 	}
 	if err := <-done; !errors.Is(err, http.ErrServerClosed) {

@@ -15,6 +15,9 @@ var drainsFlag = flag.Int("chaos.drains", 0, "how often a worker is asked to end
 const (
 	// endsIn is how long a worker may take to end after SIGTERM.
 	endsIn = 25 * time.Second
+	// brokenOff is what a worker gives its passes (queue.drainTime): one that the machine
+	// holds up for longer leaves messages without an answer, which are looked for.
+	brokenOff = 12 * time.Second
 	// handedOver is how long a mailbox that it gave back may wait then for the next;
 	// handedOverBusy on a machine that runs all other tests beside this one, where an
 	// admission that began before may give its slot to somebody else first.
@@ -59,7 +62,8 @@ func TestDrain(t *testing.T) {
 	var o outcome
 	f.judgeDrains(z, all) // before the judge of mail opens all mailboxes itself
 	f.judgeMail(z, &o)
-	if b, err := f.batch(); err != nil || b.Messages.Adopted != 0 {
+	slow := slices.ContainsFunc(all, func(d drained) bool { return d.ended.Sub(d.asked) >= brokenOff })
+	if b, err := f.batch(); err != nil || b.Messages.Adopted != 0 && !slow {
 		t.Errorf("after a drain messages were looked for: %+v, %v", b.Messages, err)
 	}
 	if n := f.logged(takenOver); n != 0 {

@@ -29,7 +29,9 @@ func TestAdministratorsOfOtherServers(t *testing.T) {
 	acting := append(admin("sasl-plain"), "--test-mailbox", m.users[0])
 	s.endpointOf("dovecot", m.oldPort, append(admin("{user}*{admin}"), "--no-test")...) // it opens any name
 	s.endpointOf("cyrus", cyrus.Port, acting...)
-	s.endpointOf("courier", courier.Port)
+	// One mailbox at a time: the administrator's subscriptions are one file, which Courier
+	// rewrites without a lock.
+	s.endpointOf("courier", courier.Port, "--max-concurrent-migrations", "1", "--max-concurrent-incremental-syncs", "1")
 	s.endpointOf("new", m.newPort)
 	if out, code := s.try(append([]string{"endpoint", "create", "trap", "--host", "127.0.0.1", "--port", fmt.Sprint(courier.Port), "--security", "none"},
 		acting...)...); code == 0 || !strings.Contains(out, "a made-up user") {

@@ -112,7 +112,7 @@ func (s *service) kill(p *server) {
 	}
 }
 
-// terminate asks a process to end; it must exit with 0.
+// terminate asks a process to end; it must exit with 0, and cut no request off.
 func (s *service) terminate(p *server, within time.Duration) {
 	s.t.Helper()
 	begun := time.Now()
@@ -120,6 +120,9 @@ func (s *service) terminate(p *server, within time.Duration) {
 	code, err := p.Wait(within)
 	if code != 0 || err != nil {
 		s.t.Fatalf("%s after SIGTERM: exit code %d, %v; want 0 within %s", p.url, code, err, within)
+	}
+	if n := s.logged("requests were cut off"); n > 0 {
+		s.t.Errorf("%d times requests were cut off at the end", n)
 	}
 	s.t.Logf("%s ended %s after SIGTERM", p.url, time.Since(begun).Round(time.Millisecond))
 }
