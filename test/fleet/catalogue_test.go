@@ -198,14 +198,15 @@ func (c *catalogue) rows(users ...string) []byte {
 	return b.Bytes()
 }
 
-// await is service.await that tells what was missing last.
+// await is service.await that tells what was missing last. It waits longer: what goes on
+// by itself does so the later the longer the machine took to tell of all rows.
 func (c *catalogue) await(what string, met func() bool, missing func() string) {
 	c.t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !met(); <-tick.C {
+	for deadline := time.Now().Add(4 * patience); !met(); <-tick.C {
 		if time.Now().After(deadline) {
-			c.t.Fatalf("not within %s: %s: %s", patience, what, missing())
+			c.t.Fatalf("not within %s: %s: %s", 4*patience, what, missing())
 		}
 	}
 }
