@@ -9,14 +9,17 @@ import (
 	"github.com/mailhaul/mailhaul/pkg/migration"
 )
 
-// atOnce has several processes do the same, and returns the sum of what they tell.
+// atOnce has several processes do the same, and returns the sum of what they tell. None
+// begins before all are there: to open a database takes longer than what they do.
 func (w *world) atOnce(open opener, do func(s *Store) (int, error)) int {
 	w.Helper()
 	var sum atomic.Int64
 	var all sync.WaitGroup
+	begin := make(chan struct{})
 	for range 4 {
 		s := open(w.T)
 		all.Go(func() {
+			<-begin
 			n, err := do(s)
 			if err != nil {
 				w.Error(err)
@@ -24,6 +27,7 @@ func (w *world) atOnce(open opener, do func(s *Store) (int, error)) int {
 			sum.Add(int64(n))
 		})
 	}
+	close(begin)
 	all.Wait()
 	return int(sum.Load())
 }
