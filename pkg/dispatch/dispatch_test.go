@@ -177,10 +177,19 @@ func TestAQueueThatIsDownDelaysAUserOnly(t *testing.T) {
 	}
 }
 
+// late is a store of which a dispatcher has the leases from before another one acted.
+type late struct {
+	*store.Store
+	seen []migration.Lease
+}
+
+func (l *late) WatchLeases(context.Context) ([]migration.Lease, error) { return l.seen, nil }
+
 func TestADeadWorkersMailboxIsTakenOverUnsettled(t *testing.T) {
 	db, q := newStore(t, 1), &fakeQueue{capacity: 1}
 	a := NewAdmitter(db, q, 0, zaptest.NewLogger(t))
-	first, second := newReconciler(t, db, q), newReconciler(t, db, q)
+	first, second, before := newReconciler(t, db, q), newReconciler(t, db, q), &late{Store: db}
+	second.store = before
 	for death := 1; death <= 3; death++ {
 		must(t, a.admit(t.Context()))
 		l := leases(t, db)[0]
@@ -189,6 +198,7 @@ func TestADeadWorkersMailboxIsTakenOverUnsettled(t *testing.T) {
 		}
 		_, err := db.Claim(t.Context(), l.Token, "w")
 		must(t, err)
+		before.seen = leases(t, db)
 		must(t, first.reconcile(t.Context()))
 		must(t, second.reconcile(t.Context())) // two dispatchers are one too many, and no harm
 		u, err := db.UserByID(t.Context(), l.UserID)

@@ -82,6 +82,9 @@ func (r *reconciler) takeOver(ctx context.Context, l migration.Lease) error {
 		return err
 	}
 	progress, err := r.store.Progressed(ctx, l.Token)
+	if errors.Is(err, migration.ErrLeaseLost) {
+		return nil // another dispatcher was first, or the worker has ended the pass
+	}
 	if err != nil {
 		return fmt.Errorf("progress of lease %d: %w", l.Token, err)
 	}
@@ -92,7 +95,7 @@ func (r *reconciler) takeOver(ctx context.Context, l migration.Lease) error {
 	next := migration.TakeOver(user.ID, user.UserState, l.Kind, progress, died, migration.Schedule{Interval: batch.ResyncInterval}, time.Now().UTC())
 	err = r.store.Release(ctx, l.Token, true, next)
 	if errors.Is(err, migration.ErrLeaseLost) {
-		return nil // another dispatcher was first, or the worker has ended the pass
+		return nil // it was lost since
 	}
 	if err != nil {
 		return fmt.Errorf("release lease %d of a worker that is gone: %w", l.Token, err)
