@@ -86,11 +86,13 @@ func TestBytes(t *testing.T) {
 }
 
 func TestSecretsHaveNoFlag(t *testing.T) {
-	flags := pflag.NewFlagSet("all", pflag.ContinueOnError)
-	StandaloneFlags(flags)
-	for _, name := range []string{"database-url", "redis-url", "master-key", "bootstrap-token"} {
-		if flags.Lookup(name) != nil {
-			t.Errorf("there is a flag --%s", name)
+	for process, define := range map[string]func(*pflag.FlagSet){"api": APIFlags, "worker": WorkerFlags, "up": StandaloneFlags} {
+		flags := pflag.NewFlagSet(process, pflag.ContinueOnError)
+		define(flags)
+		for _, name := range []string{"database-url", "redis-url", "master-key", "bootstrap-token", "smtp-url"} {
+			if flags.Lookup(name) != nil {
+				t.Errorf("%s has a flag --%s", process, name)
+			}
 		}
 	}
 }
