@@ -163,6 +163,9 @@ func TestAnUploadThatBreaksOffLeavesNothing(t *testing.T) {
 	const places = 20
 	for i := range places {
 		n := (body.Len() - 1) * (i + 1) / places
+		if i == 0 {
+			n = strings.Index(body.String(), "targetEndpoint")
+		}
 		if status := send(n); status < 400 || status >= 500 {
 			t.Errorf("cut after %d of %d bytes: status %d", n, body.Len(), status)
 		}
