@@ -36,6 +36,7 @@ func TestRenamedAtSource(t *testing.T) {
 	}{
 		{"a folder", func(p *pairOf) { p.source.Rename("Other", "Else/Where") }, "Else Else/Where INBOX Sent Work Work/A Work/A/deep", 0},
 		{"with what lies below", func(p *pairOf) { p.source.Rename("Work", "Jobs") }, "INBOX Jobs Jobs/A Jobs/A/deep Other Sent", 0},
+		{"without what lies below it: the copy keeps its name", func(p *pairOf) { p.source.Rename("Work", "Jobs"); p.source.Rename("Jobs/A", "Work/A") }, "INBOX Other Sent Work Work/A Work/A/deep", 0},
 		{"out of a parent that stays", func(p *pairOf) { p.source.Rename("Work/A", "A") }, "A A/deep INBOX Other Sent Work", 0},
 		{"twice between passes", func(p *pairOf) { p.source.Rename("Work", "Jobs"); p.source.Rename("Jobs/A", "Z") }, "INBOX Jobs Other Sent Z Z/deep", 0},
 		{"two that swap", func(p *pairOf) {

@@ -212,16 +212,36 @@ func TestTheRecordSaysWhatSeveralConnectionsDo(t *testing.T) {
 			}
 			return answers(op)
 		}
-		p.records, p.job.Window = w, 5
+		// The owner's last answer is there before those to the others.
+		further := &gate{open: func(ctx context.Context) (mailbox.Session, error) {
+			s, err := p.target.Open(ctx)
+			return lateTarget{s}, err
+		}}
+		p.records, p.job.Window, p.job.FurtherTarget = w, 5, further.Open
 		_, _, target := p.lanes(0)
 		p.same()
-		if target.used < 2 {
-			t.Errorf("messages went over %d connections", target.used)
+		if target.used != 1 || further.used == 0 {
+			t.Errorf("messages went over %d and %d connections", target.used, further.used)
 		}
 		if len(w.wrong) > 0 {
 			t.Error(slices.Compact(w.wrong))
 		}
 	})
+}
+
+// lateTarget takes its time to answer.
+type lateTarget struct{ mailbox.Session }
+
+func (s lateTarget) Append(ctx context.Context, name string, mode mailbox.AppendMode) (mailbox.Appender, error) {
+	a, err := s.Session.Append(ctx, name, mode)
+	return lateAppender{a}, err
+}
+
+type lateAppender struct{ mailbox.Appender }
+
+func (a lateAppender) Receive(ctx context.Context) (mailbox.Answer, error) {
+	time.Sleep(3 * time.Second) // in the bubble
+	return a.Appender.Receive(ctx)
 }
 
 // watching knows what the stored record says of INBOX.

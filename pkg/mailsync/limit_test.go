@@ -81,8 +81,10 @@ func TestBadItemsThatAreGoneDoNotCount(t *testing.T) {
 		limit := int64(3)
 		p.job.MaxSkipped = &limit
 		p.source.Expunge("INBOX", 6)
-		if out := p.mustRun(); out.Tally.Skipped != 3 {
-			t.Errorf("%+v", out.Tally)
+		for range 2 { // the second pass counts what the first has noted
+			if out := p.mustRun(); out.Tally.Skipped != 3 {
+				t.Errorf("%+v", out.Tally)
+			}
 		}
 	})
 }
