@@ -106,8 +106,11 @@ func (w *world) steps(t *testing.T, address string) []string {
 			if v.Unproven {
 				line += ", unproven"
 			}
+			if v.Auth != "" {
+				line += " by " + v.Auth
+			}
 		}
-		out = append(out, line)
+		out = append(out, line+";")
 	}
 	return out
 }
@@ -159,14 +162,16 @@ func TestAProvidersDomainNeedsNoQuestion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	named := false
 	for s := range discover.New(w.config).Steps(t.Context(), discover.Question{Address: a}) {
+		named = true
 		if s.Server == nil || s.Server.Host != "imap.big.test" || s.Server.UserName != "ann" || s.Server.Unproven {
 			t.Errorf("%+v", s)
 		}
 		break // content
 	}
-	if n := w.dns.Asked(); len(n) != 0 {
-		t.Errorf("asked: %v", n)
+	if n := w.dns.Asked(); len(n) != 0 || !named {
+		t.Errorf("asked: %v, a server was named: %v", n, named)
 	}
 }
 
@@ -224,6 +229,13 @@ func answers(text string) http.HandlerFunc {
 	return func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, text) }
 }
 
+// endless goes on until nobody takes it any more.
+func endless(rw http.ResponseWriter, _ *http.Request) {
+	for _, err := io.WriteString(rw, "<clientConfig>"); err == nil; {
+		_, err = io.WriteString(rw, "<emailProvider></emailProvider>")
+	}
+}
+
 func TestAutoconfig(t *testing.T) {
 	w := newWorld(t)
 	w.web(webHosts...)
@@ -236,9 +248,9 @@ func TestAutoconfig(t *testing.T) {
 	w.pages[domain+"/.well-known/autoconfig/mail/config-v1.1.xml"] = answers(strings.ReplaceAll(good, "<authentication>password-cleartext", "<authentication>OAuth2"))
 	got := w.steps(t, "ann+x@"+domain)
 	holds(t, got,
-		"https://autoconfig.example.test/mail/config-v1.1.xml: example.test.hoster.test:993, tls, login: local part =>  example.test.hoster.test:993 tls as ann+x",
+		"https://autoconfig.example.test/mail/config-v1.1.xml: example.test.hoster.test:993, tls, login: local part =>  example.test.hoster.test:993 tls as ann+x;",
 		"b.hoster.test:143 starttls as ann+x@realm",
-		"https://example.test/.well-known/autoconfig/mail/config-v1.1.xml: example.test.hoster.test:993",
+		"https://example.test/.well-known/autoconfig/mail/config-v1.1.xml: example.test.hoster.test:993, tls, login: local part =>  example.test.hoster.test:993 tls as ann+x by xoauth2;",
 	)
 	text := strings.Join(got, "\n")
 	if query != "ann+x@"+domain || strings.Contains(text, "plain.hoster") || strings.Contains(text, "pop.hoster") || strings.Contains(text, "unproven") {
@@ -256,8 +268,8 @@ func TestAutoconfigThatMeansHarm(t *testing.T) {
 		"not found":       {http.NotFound, "HTTP status 404"},
 		"no XML":          {answers("<!DOCTYPE html><p>Welcome to our"), "the answer is no configuration"},
 		"another XML":     {answers("<rss/>"), "the answer is no configuration"},
-		"huge":            {answers("<clientConfig>" + strings.Repeat("<emailProvider></emailProvider>", 4000)), "the answer is longer than 65536 bytes"},
-		"an entity":       {answers(`<!DOCTYPE c [<!ENTITY x SYSTEM "file:///etc/passwd">]><clientConfig><emailProvider><incomingServer type="imap"><hostname>&x;</hostname>`), "the answer is no configuration"},
+		"huge":            {endless, "the answer is longer than 65536 bytes"},
+		"an entity":       {answers(`<!DOCTYPE c [<!ENTITY x SYSTEM "file:///etc/passwd">]><clientConfig><emailProvider><incomingServer type="imap"><hostname>&x;</hostname><port>993</port><socketType>SSL</socketType></incomingServer></emailProvider></clientConfig>`), "the answer is no configuration"},
 		"no TLS":          {answers(strings.NewReplacer("SSL", "plain", "STARTTLS", "plain").Replace(good)), "its IMAP servers have no TLS"},
 		"no IMAP":         {answers(strings.ReplaceAll(good, `"imap"`, `"pop3"`)), "it names no IMAP server"},
 		"nothing":         {answers("<clientConfig/>"), "it names no server"},

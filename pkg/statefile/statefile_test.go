@@ -83,6 +83,47 @@ func TestEveryWindowSurvivesAKill(t *testing.T) {
 	}
 }
 
+// A damaged line and what comes after it count as never written, also once more is written.
+func TestADamagedLineEndsWhatIsRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	f := mustOpen(t, path)
+	windows, known := story()
+	for _, w := range windows[:3] {
+		if err := f.Commit(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The second window's folder gets another name; the third line stays whole.
+	damaged := strings.Replace(string(text), "folder 1", "folder 7", 1)
+	if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f = mustOpen(t, path)
+	if got := render(f.records); got != known[0] {
+		t.Errorf("got\n%s\nwant\n%s", got, known[0])
+	}
+	if err := f.Commit(t.Context(), windows[1]); err != nil { // as long as the damaged line
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f = mustOpen(t, path)
+	if got := render(f.records); got != known[1] {
+		t.Errorf("after one more\n%s\nwant\n%s", got, known[1])
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestCompaction(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	f := mustOpen(t, path)
@@ -95,8 +136,11 @@ func TestCompaction(t *testing.T) {
 		}
 	}
 	for _, r := range f.records { // as mailsync does when a folder is finished
-		if err := f.Commit(t.Context(), migration.Window{Folder: r.Folder, Append: r.Journal[0], Replace: true}); err != nil {
-			t.Fatal(err)
+		first := r.Journal[0]
+		for i := range 3 { // and goes on
+			if err := f.Commit(t.Context(), migration.Window{Folder: r.Folder, Append: slices.Concat(first, []byte{byte(i)}), Replace: i == 0}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	want := render(f.records)
@@ -130,8 +174,10 @@ func TestRefusals(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path, Pair{"c", "d"}); err == nil || !strings.Contains(err.Error(), "belongs to a@example.org") {
-		t.Errorf("another pair: %v", err)
+	for _, other := range []Pair{{"c", pair.Target}, {pair.Source, "d"}} {
+		if _, err := Open(path, other); err == nil || !strings.Contains(err.Error(), "belongs to a@example.org") {
+			t.Errorf("%v: %v", other, err)
+		}
 	}
 	other := filepath.Join(dir, "letter.txt")
 	if err := os.WriteFile(other, []byte("Dear all,\n"), 0o600); err != nil {
