@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"text/template"
@@ -60,17 +62,7 @@ func TestExamples(t *testing.T) {
 			_, line, _ := strings.Cut(call, "mailhaul ")
 			line, _, _ = strings.Cut(line, " > ")
 			line, _, _ = strings.Cut(line, " < ")
-			root := tree()
-			found, args, err := root.Find(strings.Fields(line))
-			if err == nil {
-				err = found.ParseFlags(args)
-			}
-			if err == nil {
-				err = found.ValidateArgs(found.Flags().Args())
-			}
-			if err == nil {
-				err = found.ValidateRequiredFlags()
-			}
+			found, err := commandOf(line)
 			if err != nil {
 				t.Errorf("%s: the example %q: %v", path, call, err)
 			}
@@ -86,6 +78,27 @@ func TestExamples(t *testing.T) {
 			t.Errorf("there is an example of %q, which is no command", path)
 		}
 	}
+}
+
+// words are a line's, as a shell takes them apart.
+var words = regexp.MustCompile(`("[^"]*"|[^\s"])+`)
+
+// commandOf finds the command that a line calls; the error is what is wrong with the call.
+func commandOf(line string) (*cobra.Command, error) {
+	found, args, err := tree().Find(words.FindAllString(line, -1))
+	if err == nil {
+		err = found.ParseFlags(args)
+	}
+	if err == nil && found.HasSubCommands() {
+		err = errors.New("a verb is missing, or there is none of that name")
+	}
+	if err == nil {
+		err = found.ValidateArgs(found.Flags().Args())
+	}
+	if err == nil {
+		err = found.ValidateRequiredFlags()
+	}
+	return found, err
 }
 
 // tree is the program's, as it is without an environment.
