@@ -83,7 +83,7 @@ func TestOnlyWhoIsNewDoubtsItsMailbox(t *testing.T) {
 		_, err = w.db.SyncUsersNow(t.Context(), w.batch.ID, u.LastSyncedAt)
 		must(t, err)
 	}
-	if told[false] || !told[true] {
+	if len(told) != 2 || told[false] || !told[true] {
 		t.Errorf("unsettled by whether the user is new: %v", told)
 	}
 }
