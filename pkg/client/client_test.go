@@ -21,6 +21,16 @@ func TestARefusedConnectionIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := l.Addr().String()
+	held, err := net.Dial("tcp", address) // as long as this lives nobody else is given the port
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Close() }()
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = accepted.Close() }()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
