@@ -29,7 +29,11 @@ func TestPostgres(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	suite(t, func(t *testing.T) opener { return openerOf(urlOf(server, newDatabase(t, server, template))) })
+	place := func(t *testing.T) opener { return openerOf(urlOf(server, newDatabase(t, server, template))) }
+	suite(t, place)
+	// Where one writes at a time there is nobody to keep off.
+	t.Run("held lease", func(t *testing.T) { testHeld(t, place(t)) })
+	t.Run("bound is left", func(t *testing.T) { testBoundIsLeft(t, place(t)) })
 }
 
 var databases atomic.Int64
