@@ -65,6 +65,8 @@ func TestARejectedLoginIsTriedOnce(t *testing.T) {
 	wrong := canary.Secret("wrong")
 	tries := func(want int, after string) {
 		t.Helper()
+		// A process of its own writes the log: after what it tells of has come about.
+		s.await("the server's log tells of the logins refused after "+after, func() bool { return refused(t, m.old) >= want })
 		if got := refused(t, m.old); got != want {
 			t.Fatalf("the server has refused %d logins after %s, want %d", got, after, want)
 		}
