@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,14 +104,23 @@ func suffer(port int) error {
 // TestAHostileServerCostsLittle measures each attack from outside: the largest memory
 // of the process that suffers it, and how long it holds out.
 func TestAHostileServerCostsLittle(t *testing.T) {
-	honest, _ := measure(t, attack{at: "NONE"})
+	honest, says := measure(t, attack{at: "NONE"})
+	if says != "ended: <nil>" {
+		t.Fatalf("a pass at an honest server says %q: whoever attacks later in it is not met", says)
+	}
 	t.Logf("%-26s %8.1f MB", "an honest server", float64(honest)/(1<<20))
 	for _, name := range slices.Sorted(maps.Keys(attacks)) {
 		t.Run(name, func(t *testing.T) {
 			begun := time.Now()
-			memory, out := measure(t, attacks[name])
+			a, met := attacks[name], new(atomic.Bool)
+			do := a.do
+			a.do = func(s server) { met.Store(true); do(s) }
+			memory, out := measure(t, a)
 			took := time.Since(begun)
 			t.Logf("%-26s %8.1f MB %6.2f s  %s", name, float64(memory)/(1<<20), took.Seconds(), out)
+			if !met.Load() {
+				t.Error("no pass has met it")
+			}
 			if cost := memory - honest; cost > maxMemory {
 				t.Errorf("it costs %d MB", cost>>20)
 			}

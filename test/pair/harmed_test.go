@@ -83,6 +83,9 @@ func TestAHarmedSourceLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.same()
+	if proxy.Struck() < passes/2 {
+		t.Errorf("only %d harms in %d passes", proxy.Struck(), passes)
+	}
 	t.Logf("%d passes, %d harms, %d deleted", passes, proxy.Struck(), deleted)
 }
 
