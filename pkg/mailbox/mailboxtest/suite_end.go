@@ -3,6 +3,7 @@ package mailboxtest
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/mailhaul/mailhaul/pkg/mailbox"
@@ -28,22 +29,48 @@ func endsByReader(t *testing.T, open mailbox.Opener) {
 
 func endsByContext(t *testing.T, open mailbox.Opener) {
 	s, _ := filled(t, open, 3)
-	ctx, cancel := context.WithCancelCause(testContext(t))
-	a, err := s.Append(ctx, "INBOX", mailbox.AppendMode{})
+	a, err := s.Append(testContext(t), "INBOX", mailbox.AppendMode{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	limited := testContext(t)
+	ctx, cancel := context.WithCancelCause(limited)
+	heeded := heeded{ctx, make(chan struct{}), new(sync.Once)}
 	received := make(chan error, 1)
 	go func() {
-		_, err := a.Receive(ctx) // nothing was sent: it would wait for ever
+		_, err := a.Receive(heeded) // nothing was sent: it would wait for ever
 		received <- err
 	}()
+	select {
+	case <-heeded.asked: // it is under way
+	case err := <-received:
+		t.Fatalf("it did not wait: %v", err)
+	case <-limited.Done():
+		t.Fatal("it waits, whatever becomes of its context")
+	}
 	cancel(errEnough)
-	if err := <-received; !errors.Is(err, errEnough) {
-		t.Errorf("got %v, want %v", err, errEnough)
+	select {
+	case err := <-received:
+		if !errors.Is(err, errEnough) {
+			t.Errorf("got %v, want %v", err, errEnough)
+		}
+	case <-limited.Done():
+		t.Fatal("it waits on")
 	}
 	_ = a.Close()
 	dead(t, s)
+}
+
+// heeded tells when somebody begins to look whether the context has ended.
+type heeded struct {
+	context.Context
+	asked chan struct{}
+	once  *sync.Once
+}
+
+func (h heeded) Done() <-chan struct{} {
+	h.once.Do(func() { close(h.asked) })
+	return h.Context.Done()
 }
 
 func endsByKill(t *testing.T, open mailbox.Opener) {
