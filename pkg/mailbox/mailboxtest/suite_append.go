@@ -116,7 +116,11 @@ func datesByServer(t *testing.T, open mailbox.Opener) {
 	m.date = time.Time{}
 	stored(t, write(t, s, "INBOX", mailbox.AppendMode{}, m))
 	selected(t, s, "INBOX", true)
-	for _, got := range read(t, s, all()) {
+	there := read(t, s, all())
+	if len(there) != 1 {
+		t.Errorf("%d messages, want 1", len(there))
+	}
+	for _, got := range there {
 		if age := time.Since(got.date); age < -time.Hour || age > time.Hour {
 			t.Errorf("date %v, want about now", got.date)
 		}

@@ -137,7 +137,11 @@ func marksNothing(t *testing.T, open mailbox.Opener) {
 	s, _ := filled(t, open, 2)
 	read(t, s, all())
 	metas(t, s, all())
-	for uid, f := range flags(t, s, all(), 0) {
+	there := flags(t, s, all(), 0)
+	if len(there) != 2 {
+		t.Errorf("flags of %d messages, want 2", len(there))
+	}
+	for uid, f := range there {
 		if len(f) != 0 {
 			t.Errorf("uid %d is %q after it was read", uid, f)
 		}
