@@ -20,9 +20,9 @@ func TestWorkerKilled(t *testing.T) {
 	first := s.start("worker")
 	s.create("--autostart")
 	s.awaitCopying()
-	s.start("worker")
-	s.kill(first)
+	s.kill(first) // at once: however long the other takes to start, there is a pass left
 	begun := time.Now()
+	s.start("worker")
 	s.await("the other worker goes on", func() bool { return s.logged("pass of a worker that is gone taken over") > 0 })
 	t.Logf("taken over %s after the kill", time.Since(begun).Round(time.Second))
 	s.awaitSynced()
@@ -40,11 +40,11 @@ func TestDrain(t *testing.T) {
 	first := s.start("worker")
 	s.create("--autostart")
 	s.awaitCopying()
-	second := s.start("worker")
-	s.terminate(first, 25*time.Second)
+	s.terminate(first, 25*time.Second) // at once: however long the other takes to start
 	if b := s.batch(); b.Status != "Syncing" {
 		t.Errorf("the batch is %s: nothing was left to hand over", b.Status)
 	}
+	second := s.start("worker")
 	s.awaitSynced()
 	if b := s.batch(); b.Messages.Adopted != 0 {
 		t.Errorf("after a drain messages were looked for: %+v", b.Messages)
