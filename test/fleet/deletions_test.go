@@ -28,6 +28,7 @@ func TestDeletionsAreAskedAbout(t *testing.T) {
 	}
 	s.cli("batch", "set", batchName, "--deletions", "mirror", "--confirm", batchName)
 	emptied(t, m.old.Port, m.users[0], m.oldPassword)
+	m.emptied = true
 	s.cli("batch", "sync", batchName)
 	email := m.users[0] + "@example.org"
 	user := func() (u client.User) {

@@ -25,6 +25,9 @@ type mail struct {
 	users            []string
 	// oldPassword and newPassword are accepted beside the harness's own.
 	oldPassword, newPassword string
+	// emptied is set once a test has deleted all mail at the old server: the judge is told,
+	// or it would ask where the mail is.
+	emptied bool
 }
 
 // newMail starts both servers; each accepts a password of its own, that is nowhere
@@ -82,7 +85,11 @@ func (m *mail) differences(users []string) map[string]string {
 		all.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			out, err := script("verify.py", "--src", addr(m.old.Port), "--dst", addr(m.new.Port), "--user", u, "--show", "5")
+			args := []string{"--src", addr(m.old.Port), "--dst", addr(m.new.Port), "--user", u, "--show", "5"}
+			if m.emptied {
+				args = append(args, "--empty")
+			}
+			out, err := script("verify.py", args...)
 			if err != nil || !strings.HasPrefix(out, "SAME") {
 				mu.Lock()
 				defer mu.Unlock()
