@@ -175,8 +175,7 @@ func due(u *migration.User, now time.Time) {
 	if u.Completing {
 		u.Status = migration.UserCompleting
 	}
-	u.Code, u.Reason = "", ""
-	u.Attempts, u.FailingSince, u.Takeovers = 0, time.Time{}, 0
+	u.Forgive()
 	u.Stopping, u.PreflightFrom = false, ""
 }
 
@@ -301,8 +300,8 @@ func (c *Control) SetCredentials(ctx context.Context, a Actor, org, batch, email
 			return nil
 		}
 		if runs(&b) != nil { // it goes on when its batch does
-			u.UserState.Code, u.Reason = "", ""
-			u.Status = newcomer(&b, now).Status
+			u.Forgive()
+			u.Status, u.NextRunAt, u.PreflightFrom = newcomer(&b, now).Status, time.Time{}, ""
 			return nil
 		}
 		return retry(u, now)

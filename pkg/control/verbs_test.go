@@ -536,3 +536,23 @@ func TestNewCredentialsBringOnWhoWantsThem(t *testing.T) {
 		}
 	}
 }
+
+// TestNewCredentialsEndAPreflight: of a user that failed, in a batch that does not run. It
+// is as one that was just added, and nothing of the preflight is left to be waited for.
+func TestNewCredentialsEndAPreflight(t *testing.T) {
+	o, ctx := newOffice(t), t.Context()
+	b, _, err := o.CreateBatch(ctx, owner, "default", o.batch("pilot", "a.example", "a", nil))
+	must(t, err)
+	users, err := o.store.UsersByEmail(ctx, b.ID, []string{"a@a.example"})
+	must(t, err)
+	_, err = o.store.ChangeUser(ctx, users[0].ID, func(u *migration.User) error {
+		u.Status, u.PreflightFrom, u.Code, u.NextRunAt = migration.UserWaiting, migration.UserFailed, migration.Internal, o.now.Add(time.Hour)
+		return nil
+	})
+	must(t, err)
+	u, err := o.SetCredentials(ctx, owner, "default", "pilot", "a@a.example", control.UserCredentials{Password: migration.NewSecret("fresh")})
+	must(t, err)
+	if u.Status != migration.UserCreated || u.PreflightFrom != "" || u.Code != "" || !u.NextRunAt.IsZero() {
+		t.Errorf("%+v", u.UserState)
+	}
+}

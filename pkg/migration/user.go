@@ -113,6 +113,12 @@ func (s UserState) WantsCredentials() bool {
 	return false
 }
 
+// Forgive clears what is held against a user: its last fault, and the tries that faults cost.
+func (s *UserState) Forgive() {
+	s.Code, s.Reason = "", ""
+	s.Attempts, s.FailingSince, s.Takeovers = 0, time.Time{}, 0
+}
+
 // ResumesAt is when a Waiting user goes on by itself: its own time, or when both endpoints
 // have opened by then. Zero where it does not wait, where nothing but its turn keeps it,
 // and where an endpoint is held: that takes somebody.

@@ -351,7 +351,7 @@ func (im *importer) update(ctx context.Context, u, there *migration.User, res *m
 	}
 	if secret && old.WantsCredentials() {
 		im.begin(&old.UserState)
-		old.Code, old.Reason, old.Attempts, old.FailingSince, old.Takeovers = "", "", 0, time.Time{}, 0
+		old.Forgive()
 		im.dueAt(old.NextRunAt)
 	}
 	args := append(append([]any{old.ID}, nameArgs(&old)...), stateArgs(&old.UserState)...)
