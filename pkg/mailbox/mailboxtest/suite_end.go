@@ -35,14 +35,14 @@ func endsByContext(t *testing.T, open mailbox.Opener) {
 	}
 	limited := testContext(t)
 	ctx, cancel := context.WithCancelCause(limited)
-	heeded := heeded{ctx, make(chan struct{}), new(sync.Once)}
+	watched := heeded{ctx, make(chan struct{}), new(sync.Once)}
 	received := make(chan error, 1)
 	go func() {
-		_, err := a.Receive(heeded) // nothing was sent: it would wait for ever
+		_, err := a.Receive(watched) // nothing was sent: it would wait for ever
 		received <- err
 	}()
 	select {
-	case <-heeded.asked: // it is under way
+	case <-watched.asked: // it is under way
 	case err := <-received:
 		t.Fatalf("it did not wait: %v", err)
 	case <-limited.Done():
